@@ -1,0 +1,3 @@
+module github.com/singleton-go/singleton
+
+go 1.26
