@@ -100,8 +100,7 @@ type Session interface {
 	Create(ctx context.Context, key string, value []byte) (Record, error)
 
 	// Replace changes the value of exactly r (its Key and Created), whichever session r belongs to; the record keeps its
-	// session and its Created. It returns [ErrGone] if that record is no longer there, and [ErrLost] if this session has
-	// ended.
+	// session and its Created. It returns [ErrGone] if that record is no longer there.
 	Replace(ctx context.Context, r Record, value []byte) (Record, error)
 
 	// Delete removes exactly r (its Key and Created), whichever session r belongs to. A record that is no longer there is
