@@ -50,4 +50,8 @@ type Conn struct {
 
 	// Stall holds back the updates of watches alone, as a stalled replica does; calls and their replies pass.
 	Stall func(t *testing.T) (heal func())
+
+	// Lapse makes a session of this connection end in the way in which it ends when its owner dies. It is nil where leaving
+	// the session without renewal does that.
+	Lapse func(t *testing.T, s engine.Session)
 }
