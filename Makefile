@@ -15,16 +15,16 @@ race: ## the same under the race detector, in random order
 	.ci/run race
 
 fmt: ## format all Go code
-	.ci/run setup && .bin/gofumpt -w .
+	.ci/run tools && .bin/gofumpt -w .
 
 lint: ## format check, vet and golangci-lint
-	.ci/run setup format vet lint
+	.ci/run tools format vet lint
 
 tidy: ## make every go.mod tidy
 	for m in $$(go list -m -f '{{.Dir}}') tools; do GOWORK=off go mod tidy -C $$m || exit 1; done
 
 bench: ## all benchmarks six times, summed up by benchstat
-	.ci/run setup && go test -run='^$$' -bench=. -count=6 work | tee bench.txt | .bin/benchstat -
+	.ci/run tools && go test -run='^$$' -bench=. -count=6 work | tee bench.txt && .bin/benchstat bench.txt
 
 release-check: ## what must change before a version can be tagged
 	scripts/release-check
