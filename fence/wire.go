@@ -1,0 +1,56 @@
+package fence
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// What a request carries, over HTTP as headers and over gRPC as metadata (whose keys are the same in lower case).
+const (
+	// ElectionHeader names the election of the sender's term.
+	ElectionHeader = "Singleton-Election"
+
+	// TokenHeader is the term's token, in decimal.
+	TokenHeader = "Singleton-Token"
+)
+
+// What the refusal of a stale request carries besides.
+const (
+	// ResourceHeader names the resource that refused.
+	ResourceHeader = "Singleton-Resource"
+
+	// NewestHeader is the highest token that the resource has seen, in decimal.
+	NewestHeader = "Singleton-Newest"
+)
+
+// ParseTerm reads a term from the two values that a request carries. It is [ErrNoTerm] if both are empty, and [ErrInvalid]
+// if the token is not written as [FormatToken] writes it or if the term could not be accepted by any resource.
+func ParseTerm(election, token string) (Term, error) {
+	if election == "" && token == "" {
+		return nil, ErrNoTerm
+	}
+	n, err := ParseToken(token)
+	if err != nil {
+		return nil, err
+	}
+	term := NewTerm(election, n)
+	if err := Validate(term); err != nil {
+		return nil, err
+	}
+	return term, nil
+}
+
+// ParseToken reads a token as [FormatToken] writes it, and nothing else: no sign, no zeros in front, no spaces. Where two
+// programs read one text differently, an old token can pass for a new one.
+func ParseToken(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || FormatToken(n) != s {
+		return 0, fmt.Errorf("%w: token %.40q: must be a decimal number", ErrInvalid, s)
+	}
+	return n, nil
+}
+
+// FormatToken writes a token in decimal.
+func FormatToken(token uint64) string {
+	return strconv.FormatUint(token, 10)
+}
