@@ -1,0 +1,119 @@
+package election
+
+import (
+	"context"
+	"time"
+)
+
+// A Term is one candidate's time as leader: a context, a fencing token, an end. The zero Term is nobody's: its token is 0,
+// which every fence refuses.
+type Term struct{ t *term }
+
+type term struct {
+	c     *Candidate
+	token uint64
+	began time.Time
+	lost  context.Context // ends when leadership is lost or given up
+	ctx   context.Context // ends then, and when the leader is to stop
+	stop  context.CancelCauseFunc
+}
+
+type termKey struct{}
+
+func newTerm(c *Candidate, lost context.Context, token uint64) *term {
+	t := &term{c: c, token: token, began: time.Now(), lost: lost}
+	ctx, stop := context.WithCancelCause(context.WithValue(lost, termKey{}, Term{t}))
+	t.ctx, t.stop = ctx, stop
+	return t
+}
+
+// TermFrom returns the term that a context belongs to: that of a runner, or of the function that [Election.Lead] runs.
+func TermFrom(ctx context.Context) (Term, bool) {
+	t, ok := ctx.Value(termKey{}).(Term)
+	return t, ok
+}
+
+// Election returns the name of the election.
+func (t Term) Election() string {
+	if t.t == nil {
+		return ""
+	}
+	return t.t.c.e.name
+}
+
+// Token returns the fencing token: it is higher than that of every earlier term of this election.
+func (t Term) Token() uint64 {
+	if t.t == nil {
+		return 0
+	}
+	return t.t.token
+}
+
+// Since returns when the term began, on this process's clock.
+func (t Term) Since() time.Time {
+	if t.t == nil {
+		return time.Time{}
+	}
+	return t.t.began
+}
+
+// Context ends with the term, and before that when the leader is to stop; its cause says why.
+func (t Term) Context() context.Context {
+	if t.t == nil {
+		return context.Background()
+	}
+	return t.t.ctx
+}
+
+// Lost is closed when leadership was lost or given up. Until then the term is held, also while a runner that was told to
+// stop is draining.
+func (t Term) Lost() <-chan struct{} {
+	if t.t == nil {
+		return nil
+	}
+	return t.t.lost.Done()
+}
+
+// Err returns nil while the term is held, and then why it ended. It does not look at the clocks, see [Term.Check].
+func (t Term) Err() error {
+	if t.t == nil {
+		return ErrLost
+	}
+	return context.Cause(t.t.lost)
+}
+
+// Check returns nil if the term is held and its session trusted at this moment, by a fresh reading of the clocks; otherwise
+// why not. It asks nobody, and also notices that the machine was suspended. Call it before an effect that can't be fenced.
+func (t Term) Check() error {
+	if t.t == nil {
+		return ErrLost
+	}
+	t.t.c.claim.Check()
+	return t.Err()
+}
+
+// Resign ends the term, and removes its record so that the next candidate leads. The caller must have stopped what it did
+// as leader. It waits for the store for a bounded time, also when ctx has ended. Resigning again, or from a term that was
+// lost, does no harm to anybody's later term.
+func (t Term) Resign(ctx context.Context) error {
+	if t.t == nil {
+		return nil
+	}
+	return t.t.c.Leave(ctx)
+}
+
+// end tells the leader to stop. The term is held still.
+func (t Term) end(cause error) { t.t.end(cause) }
+
+func (t *term) end(cause error) { t.stop(cause) }
+
+// release notes that the work under the term has stopped, where a successor cares.
+func (t *term) release(ctx context.Context) {
+	if t.c.e.delay == 0 || t.lost.Err() != nil {
+		return
+	}
+	if err := t.c.e.l.Release(ctx, t.c.e.name, t.token); err != nil {
+		t.c.e.l.Logger().Warn("clean end not noted: the successor waits its takeover delay",
+			"election", t.c.e.name, "token", t.token, "err", err)
+	}
+}

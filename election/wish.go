@@ -1,0 +1,224 @@
+package election
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/singleton-go/singleton/internal/lease"
+)
+
+var (
+	// ErrPending says that another wish to this leader is not done yet.
+	ErrPending = errors.New("another wish is pending")
+
+	// ErrRefused says that the leader can't or won't do what was asked; the error's text says why.
+	ErrRefused = errors.New("refused")
+
+	// ErrExpired says that the term that the wish was for ended in another way.
+	ErrExpired = errors.New("expired")
+
+	// ErrUnanswered says that the leader did not take the wish up. Candidates that are not of this library never do.
+	ErrUnanswered = errors.New("not answered")
+
+	// ErrVacant says that nobody leads, so that nobody can be asked.
+	ErrVacant = errors.New("nobody leads")
+)
+
+// A Wish is what a leader is asked to do.
+type Wish struct {
+	// To is the session of the candidate that shall lead next; empty asks the leader to resign and queue again. The wanted
+	// candidate must be waiting in the queue. Candidates ahead of it give up their places for new ones at the tail.
+	To string
+}
+
+// wishRecord is a wish in the store. Its asker writes it, its leader answers in it.
+type wishRecord struct {
+	ID     string `json:"id"`
+	By     string `json:"by,omitempty"`
+	To     string `json:"to,omitempty"`
+	State  string `json:"state,omitempty"` // empty, adopted or refused
+	Token  uint64 `json:"token,omitempty"` // of the term that adopted it, and for which alone it holds
+	Reason string `json:"reason,omitempty"`
+}
+
+const (
+	adopted = "adopted"
+	refused = "refused"
+)
+
+func (w wishRecord) String() string {
+	text, err := json.Marshal(w)
+	if err != nil {
+		panic(err) // strings and a number always have a JSON form
+	}
+	return string(text)
+}
+
+func readWish(e *lease.Entry) (w wishRecord, ok bool) {
+	return w, e != nil && json.Unmarshal([]byte(e.Value), &w) == nil
+}
+
+// Ask asks the leader to make way, and waits for the outcome: nil when the leader has ended its term as asked, and the
+// wanted candidate, if one was named, leads. The leader stops its runner first, in a planned way; it is never pre-empted.
+// Any process may ask. Only one wish at a time is pending for an election ([ErrPending]); it vanishes when ctx ends.
+func (e *Election) Ask(ctx context.Context, w Wish) error {
+	if e.err != nil {
+		return e.err
+	}
+	leader, err := e.Leader(ctx)
+	if err != nil {
+		return err
+	}
+	if leader == (Leader{}) {
+		return fmt.Errorf("wish for %s: %w", e.name, ErrVacant)
+	}
+	a := asker{e: e, record: wishRecord{ID: rand.Text(), By: e.l.Owner(), To: w.To}}
+	changed := make(chan struct{}, 1)
+	a.claim, err = e.l.Wish(e.name, a.record.String(), func() { poke(changed) })
+	if errors.Is(err, lease.ErrDuplicate) {
+		err = ErrPending
+	}
+	if err != nil {
+		return fmt.Errorf("wish for %s: %w", e.name, err)
+	}
+	defer a.withdraw()
+	if err := a.await(ctx, changed); err != nil {
+		return fmt.Errorf("wish for %s: %w", e.name, err)
+	}
+	return nil
+}
+
+// An asker waits for the answer to its wish.
+type asker struct {
+	e      *Election
+	claim  *lease.Claim
+	record wishRecord
+	token  uint64 // of the term that adopted the wish
+}
+
+func (a *asker) await(ctx context.Context, changed <-chan struct{}) error {
+	unanswered := time.NewTimer(a.e.l.Timing().TTL)
+	defer unanswered.Stop()
+	for {
+		if done, err := a.outcome(); done {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-unanswered.C:
+			if a.token == 0 {
+				return ErrUnanswered
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-a.e.l.Closed():
+			return ErrClosed
+		}
+	}
+}
+
+func (a *asker) outcome() (done bool, err error) {
+	if err := a.claim.Err(); err != nil {
+		return true, fmt.Errorf("%w (%w)", ErrPending, err)
+	}
+	v := a.e.l.Look(a.e.name)
+	if w, ok := readWish(v.Wish); ok && w.ID == a.record.ID {
+		if w.State == refused {
+			return true, fmt.Errorf("%w: %s", ErrRefused, w.Reason)
+		}
+		a.token = max(a.token, w.Token)
+	}
+	switch {
+	case a.token == 0 || len(v.Candidates) > 0 && v.Candidates[0].Created == a.token:
+		return false, nil
+	case a.record.To == "" || len(v.Candidates) > 0 && v.Candidates[0].Session == a.record.To:
+		return true, nil
+	}
+	return true, ErrExpired
+}
+
+func (a *asker) withdraw() {
+	a.claim.Leave(nil)
+	t := time.NewTimer(a.e.l.Timing().CallTimeout)
+	defer t.Stop()
+	select {
+	case <-a.claim.Gone():
+	case <-t.C:
+	}
+}
+
+// follow does what a wish to the term's leader asks for. The candidate's mutex is held.
+func (c *Candidate) follow(t *term) {
+	if t.ctx.Err() != nil || c.answering {
+		return
+	}
+	v := c.e.l.Look(c.e.name)
+	w, ok := readWish(v.Wish)
+	if !ok || w.State == refused || len(v.Candidates) == 0 || v.Candidates[0].Created != t.token {
+		stopTimer(c.patience)
+		c.patience, c.expired = nil, false
+		return
+	}
+	wanted := slices.IndexFunc(v.Candidates, func(e lease.Entry) bool { return e.Session == w.To })
+	switch {
+	case w.State == adopted && w.Token != t.token:
+		c.answer(v.Wish, w, refused, "it was adopted by an earlier term")
+	case w.To != "" && wanted < 0:
+		c.answer(v.Wish, w, refused, "the wanted candidate is not in the queue")
+	case wanted == 0:
+		c.answer(v.Wish, w, refused, "the wanted candidate leads already")
+	case w.State == "":
+		w.Token = t.token
+		c.answer(v.Wish, w, adopted, "")
+	case w.To == "" || wanted == 1:
+		t.end(fmt.Errorf("%w by %s", ErrAsked, w.By))
+	case c.expired:
+		c.answer(v.Wish, w, refused, fmt.Sprintf("the candidates ahead of the wanted one did not make way; first is session %s",
+			v.Candidates[1].Session))
+	case c.patience == nil:
+		c.patience = time.AfterFunc(c.e.l.Timing().TTL, func() {
+			c.mu.Lock()
+			c.expired = c.patience != nil
+			c.mu.Unlock()
+			c.look()
+		})
+	}
+}
+
+// answer writes the leader's answer into the wish. If that fails it is tried again after a while.
+func (c *Candidate) answer(e *lease.Entry, w wishRecord, state, reason string) {
+	w.State, w.Reason = state, reason
+	c.answering = true
+	c.e.l.AnswerWish(c.e.name, *e, w.String(), func(err error) {
+		c.mu.Lock()
+		c.answering = false
+		c.mu.Unlock()
+		if err != nil {
+			time.AfterFunc(c.e.l.Timing().CallTimeout, c.look)
+		}
+	})
+}
+
+// makeWay gives up a place ahead of the candidate that an adopted wish names. The candidate's mutex is held.
+func (c *Candidate) makeWay() {
+	v := c.e.l.Look(c.e.name)
+	w, ok := readWish(v.Wish)
+	if !ok || w.State != adopted || w.To == "" || len(v.Candidates) == 0 || v.Candidates[0].Created != w.Token {
+		return
+	}
+	own := c.e.l.Session()
+	for _, e := range v.Candidates[1:] {
+		switch e.Session {
+		case w.To:
+			return
+		case own:
+			c.claim.Requeue()
+			return
+		}
+	}
+}

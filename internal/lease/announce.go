@@ -1,0 +1,120 @@
+package lease
+
+import "slices"
+
+// A Subscription calls fn after every change to one election, or to any. It is level-triggered: several changes may come as
+// one call, and fn looks for itself what is now. All calls come from one goroutine, which fn must not block.
+type Subscription struct {
+	l       *Lease
+	queue   string // empty: any election
+	fn      func()
+	flagged bool
+}
+
+// Subscribe calls fn soon after every change to this election, or to any for an empty name, and once for the present state.
+func (l *Lease) Subscribe(election string, fn func()) *Subscription {
+	s := &Subscription{l: l, queue: election, fn: fn}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.subscribe(s)
+	l.flag(s)
+	return s
+}
+
+func (l *Lease) subscribe(s *Subscription) {
+	if s.queue == "" {
+		l.all = append(l.all, s)
+		return
+	}
+	q := l.queues[s.queue]
+	if q == nil {
+		q = &queue{}
+		l.queues[s.queue] = q
+	}
+	q.subs = append(q.subs, s)
+}
+
+// Cancel ends the subscription. A call that has begun may still be under way.
+func (s *Subscription) Cancel() {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	s.l.unsubscribe(s)
+}
+
+func (l *Lease) unsubscribe(s *Subscription) {
+	s.fn = nil
+	same := func(x *Subscription) bool { return x == s }
+	if s.queue == "" {
+		l.all = slices.DeleteFunc(l.all, same)
+		return
+	}
+	if q := l.queues[s.queue]; q != nil {
+		q.subs = slices.DeleteFunc(q.subs, same)
+		if q.idle() {
+			delete(l.queues, s.queue)
+		}
+	}
+}
+
+// The flag functions need mu.
+
+func (l *Lease) flag(s *Subscription) {
+	if s == nil || s.flagged || s.fn == nil {
+		return
+	}
+	s.flagged = true
+	l.flagged = append(l.flagged, s)
+	select {
+	case l.notify <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Lease) flagQueue(q *queue) {
+	for _, s := range q.subs {
+		l.flag(s)
+	}
+}
+
+func (l *Lease) flagAll() {
+	for _, s := range l.all {
+		l.flag(s)
+	}
+}
+
+// flagOwn announces that trust has changed, to those who wait at the head for it.
+func (l *Lease) flagOwn() {
+	for _, c := range l.claims {
+		if c.place.kind == Candidate && c.token == 0 && c.seen != 0 && l.heads(c) {
+			l.flag(c.sub)
+		}
+	}
+}
+
+// announce calls the subscribers that were flagged, until the lease is closed.
+func (l *Lease) announce() {
+	for {
+		select {
+		case <-l.notify:
+		case <-l.ctx.Done():
+			return
+		}
+		for _, fn := range l.takeFlagged() {
+			fn()
+		}
+	}
+}
+
+func (l *Lease) takeFlagged() []func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fns := make([]func(), 0, len(l.flagged))
+	for _, s := range l.flagged {
+		s.flagged = false
+		if s.fn != nil {
+			fns = append(fns, s.fn)
+		}
+	}
+	l.flagged = nil
+	return fns
+}

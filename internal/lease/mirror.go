@@ -1,0 +1,120 @@
+package lease
+
+import (
+	"slices"
+	"strings"
+	"unique"
+
+	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/internal/names"
+)
+
+// The kinds of records in the election range. Their keys are {range}{kind}/{election}/{name}.
+const (
+	Candidate = "singleton" // a candidate in the queue; its name is its session's ID, its value the candidate's ID
+	Wish      = "wish"      // a request to the leader
+	Released  = "released"  // the token of a term that ended with its runner returned
+)
+
+// An Entry is one record of an election, as the mirror keeps it.
+type Entry struct {
+	Name    string
+	Value   string
+	Session string
+	Created uint64
+}
+
+// A queue is what the mirror knows of one election.
+type queue struct {
+	candidates []Entry // by rising Created: the first one leads
+	wishes     []Entry
+	released   []Entry
+	gone       uint64 // Created of the last head that was seen to go; 0 after a gap in what was seen
+	subs       []*Subscription
+}
+
+func (q *queue) list(kind string) *[]Entry {
+	switch kind {
+	case Candidate:
+		return &q.candidates
+	case Wish:
+		return &q.wishes
+	default:
+		return &q.released
+	}
+}
+
+func (q *queue) put(kind string, e Entry) {
+	list := q.list(kind)
+	if i := q.find(kind, e.Name); i >= 0 {
+		if (*list)[i].Created == e.Created {
+			(*list)[i] = e
+			return
+		}
+		q.drop(kind, e.Name)
+	}
+	at, _ := slices.BinarySearchFunc(*list, e.Created, func(x Entry, created uint64) int {
+		if x.Created < created {
+			return -1
+		}
+		return 1
+	})
+	*list = slices.Insert(*list, at, e)
+}
+
+func (q *queue) drop(kind, name string) {
+	i := q.find(kind, name)
+	if i < 0 {
+		return
+	}
+	list := q.list(kind)
+	if kind == Candidate && i == 0 {
+		q.gone = (*list)[0].Created
+	}
+	*list = slices.Delete(*list, i, i+1)
+}
+
+func (q *queue) find(kind, name string) int {
+	return slices.IndexFunc(*q.list(kind), func(e Entry) bool { return e.Name == name })
+}
+
+// clear forgets all entries. Whoever led since is not known.
+func (q *queue) clear() {
+	q.candidates, q.wishes, q.released, q.gone = nil, nil, nil, 0
+}
+
+func (q *queue) idle() bool {
+	return len(q.candidates) == 0 && len(q.wishes) == 0 && len(q.released) == 0 && len(q.subs) == 0
+}
+
+// A place is where a record of an election stands.
+type place struct {
+	kind     string
+	election string
+	name     string // empty: the ID of the session that holds it
+}
+
+// place takes a key of the election range apart. Keys that are no election's are none of ours.
+func (l *Lease) place(key string) (place, bool) {
+	rest, ok := strings.CutPrefix(key, l.cfg.Range)
+	if !ok {
+		return place{}, false
+	}
+	kind, rest, _ := strings.Cut(rest, "/")
+	last := strings.LastIndexByte(rest, '/')
+	if kind != Candidate && kind != Wish && kind != Released || last < 0 {
+		return place{}, false
+	}
+	p := place{kind: kind, election: rest[:last], name: rest[last+1:]}
+	return p, p.name != "" && names.CheckElection(p.election) == nil
+}
+
+func entryOf(name string, r engine.Record) Entry {
+	e := Entry{Name: name, Value: string(r.Value), Session: unique.Make(r.Session).Value(), Created: r.Created}
+	if e.Name == e.Session {
+		e.Name = e.Session // shares its bytes, and lets go of the key's
+	} else {
+		e.Name = strings.Clone(name)
+	}
+	return e
+}
