@@ -3,7 +3,6 @@ package fence_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
@@ -60,7 +59,7 @@ func TestGateReturnsWhatTheEffectReturns(t *testing.T) {
 	var gate fence.Gate
 	failure := errors.New("disk full")
 	err := gate.Do(t.Context(), "r", fence.NewTerm(election, 1), func(context.Context) error { return failure })
-	if err != failure {
+	if !errors.Is(err, failure) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -162,7 +161,7 @@ func TestGateResetLetsLowerTokensIn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var gate fence.Gate
-		quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+		quiet := slog.New(slog.DiscardHandler)
 		var ended atomic.Bool
 		var all sync.WaitGroup
 		all.Go(func() {
