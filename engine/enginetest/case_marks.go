@@ -130,6 +130,7 @@ func slowIsToldNothing(tr *trial) {
 	first := tr.create(s, "claim/first", "")
 	tr.pause(2 * progress)
 	second := tr.create(s, "claim/second", "")
+	tr.pause(progress / 2) // what is told from here on speaks of a later instant
 	goOn()
 	v.shows(12, first, second)
 	v.markAfter(time.Now())

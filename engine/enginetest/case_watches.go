@@ -51,18 +51,24 @@ func everyChangeFollows(tr *trial) {
 	s := tr.openLong(c)
 	v := tr.watch(c.Engine, engine.WatchOptions{Prefix: "every/"})
 	var want []string
-	for i := range 5 {
+	for i := range 6 {
+		did := func(what string) {
+			want = append(want, what)
+			if i%2 == 0 { // each change comes alone, or in a heap with others
+				v.until(12, "a change", func() bool { return len(v.history) > 1 && v.changes() >= len(want) })
+			}
+		}
 		r := tr.create(s, "every/a", fmt.Sprint(i))
-		want = append(want, "put "+string(r.Value))
+		did("put " + string(r.Value))
 		for range 3 { // the same value twice is two changes
 			r, err := s.Replace(tr.ctx(), r, []byte("x"))
 			if err != nil {
 				tr.Fatalf("replace: %v", err)
 			}
-			want = append(want, "put "+string(r.Value))
+			did("put " + string(r.Value))
 		}
 		tr.remove(s, r)
-		want = append(want, "delete")
+		did("delete")
 	}
 	last := tr.create(s, "every/last", "last")
 	want = append(want, "put last")
@@ -85,6 +91,14 @@ func everyChangeFollows(tr *trial) {
 	if !slices.Equal(got, want) {
 		tr.broken(12, "a watch yielded the changes %v, and there were %v", got, want)
 	}
+}
+
+// changes counts what all updates held.
+func (v *viewer) changes() (n int) {
+	for _, seen := range v.history {
+		n += len(seen.Changes)
+	}
+	return n
 }
 
 func cutWatchHasNoGap(tr *trial) {
@@ -135,28 +149,26 @@ func watchEndsQuietly(tr *trial) {
 	c := tr.connect()
 	tr.create(tr.openLong(c), "quiet/a", "")
 	o := engine.WatchOptions{Prefix: "quiet/", Progress: tr.harness.TTL / 3}
-	tr.returns(17, "a watch whose loop was left", 0, func() {
-		for range c.Engine.Watch(tr.ctx(), o) {
-			break
-		}
-	})
-	for what, ctx := range map[string]func() (context.Context, context.CancelFunc){
-		"had ended before it began": func() (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(tr.Context())
-			cancel()
-			return ctx, cancel
-		},
-		"ended": func() (context.Context, context.CancelFunc) { return context.WithTimeout(tr.Context(), brief) },
-	} {
-		tr.returns(17, "a watch whose context "+what, brief, func() {
-			ctx, cancel := ctx()
-			defer cancel()
-			for _, err := range c.Engine.Watch(ctx, o) {
-				if err != nil {
-					tr.broken(12, "a watch whose context %s yields the error %v", what, err)
-				}
+	tr.quietly(tr.ctx(), c, o, "whose loop was left", false)
+	ended, cancel := context.WithCancel(tr.Context())
+	cancel()
+	tr.quietly(ended, c, o, "whose context had ended before it began", true)
+	tr.quietly(tr.within(brief), c, o, "whose context ended", true)
+}
+
+// quietly reads a watch, only its first update or on to its end. It must end soon, and without an error.
+func (tr *trial) quietly(ctx context.Context, c Conn, o engine.WatchOptions, which string, goesOn bool) {
+	tr.Helper()
+	err := tr.returns(17, "a watch "+which, brief, func() error {
+		for _, err := range c.Engine.Watch(ctx, o) {
+			if err != nil || !goesOn {
+				return err
 			}
-		})
+		}
+		return nil
+	})
+	if err != nil {
+		tr.broken(12, "a watch %s yields the error %v", which, err)
 	}
 }
 

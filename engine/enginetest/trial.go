@@ -111,6 +111,9 @@ func (tr *trial) openFor(c Conn, ttl time.Duration) engine.Session {
 func (tr *trial) create(s engine.Session, key, value string) engine.Record {
 	tr.Helper()
 	r, err := s.Create(tr.ctx(), key, []byte(value))
+	if errors.Is(err, engine.ErrExists) {
+		tr.hopeless(11, "the key %.60q is new, and Create says that it is taken by %s", key, show(r))
+	}
 	if err != nil {
 		tr.Fatalf("create %.60q: %v", key, err)
 	}
@@ -202,20 +205,20 @@ func (tr *trial) outlive(c Conn, s engine.Session) {
 	}
 }
 
-// returns runs a call that must come back by itself, and fails with the duty if it does not do so in time.
-func (tr *trial) returns(duty int, what string, limit time.Duration, call func()) {
+// returns runs a call that must come back by itself, and fails with the duty if it does not do so in time. It returns what the
+// call did.
+func (tr *trial) returns(duty int, what string, limit time.Duration, call func() error) error {
 	tr.Helper()
-	done := make(chan struct{})
-	go func() { // outlives the case only where the case fails, and then nobody could end it
-		defer close(done)
-		call()
-	}()
+	done := make(chan error, 1)
+	go func() { done <- call() }()                          // outlives the case only where the case fails, and then nobody could end it
 	late := time.NewTimer(limit + tr.slack() + time.Second) // no context: the trial's own has ended in a cleanup
 	defer late.Stop()
 	select {
-	case <-done:
+	case err := <-done:
+		return err
 	case <-late.C:
 		tr.hopeless(duty, "%s had not returned %v after it had to", what, tr.slack()+time.Second)
+		return nil
 	}
 }
 

@@ -73,7 +73,7 @@ func (tr *trial) watchLater(e engine.Engine, o engine.WatchOptions) *viewer {
 	}()
 	tr.Cleanup(func() {
 		cancel()
-		tr.returns(17, "a watch whose context has ended", 0, func() { <-ended })
+		tr.returns(17, "a watch whose context has ended", 0, func() error { <-ended; return nil }) //nolint:errcheck // nil
 	})
 	return v
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engine/enginetest"
 	"github.com/singleton-go/singleton/engine/ramengine"
 )
@@ -13,27 +14,9 @@ func TestConformance(t *testing.T) {
 	enginetest.Run(t, enginetest.Harness{NewStore: newStore, TTL: 2 * time.Second, Bubble: true})
 }
 
-// newStore breaks connections by wrapping them, for memory itself has none.
 func newStore(*testing.T) enginetest.Store {
 	root := ramengine.New()
-	var conns []*enginetest.Faulty
-	return enginetest.Store{
-		Connect: func(t *testing.T) enginetest.Conn {
-			f := enginetest.NewFaulty(root.Connect())
-			t.Cleanup(f.Close)
-			conns = append(conns, f)
-			return enginetest.Conn{
-				Engine: f,
-				Cut:    func(*testing.T) func() { return f.Cut() },
-				Mute:   func(*testing.T) func() { return f.Mute() },
-				Stall:  func(*testing.T) func() { return f.Stall() },
-			}
-		},
-		Rewind: func(*testing.T) { root.Rewind() },
-		Compact: func(*testing.T) {
-			for _, f := range conns { // who lost the place in the history begins anew
-				f.ResetWatches()
-			}
-		},
-	}
+	store := enginetest.FaultyStore(func(*testing.T) engine.Engine { return root.Connect() })
+	store.Rewind = func(*testing.T) { root.Rewind() }
+	return store
 }
