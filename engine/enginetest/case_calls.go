@@ -143,10 +143,13 @@ func noGoroutineIsLeft(tr *trial) {
 			tr.Fatalf("round %d: %v", i, err)
 		}
 		ctx, cancel := context.WithCancel(tr.Context())
-		for range c.Engine.Watch(ctx, engine.WatchOptions{Prefix: "calls/"}) {
+		defer cancel()
+		for _, err := range c.Engine.Watch(ctx, engine.WatchOptions{Prefix: "calls/"}) {
+			if err != nil {
+				tr.Fatalf("round %d: %v", i, err)
+			}
 			cancel() // the other way to end a watch
 		}
-		cancel()
 	}
 	round(0) // what an engine starts once, it may keep
 	before := goroutines()

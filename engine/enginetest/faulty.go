@@ -164,11 +164,16 @@ func (f *Faulty) ResetWatches() {
 // Close ends the connection: what is under way is lost, calls and watches fail, and no goroutine of f is left. The sessions in
 // the store are not touched, as in a process that is killed.
 func (f *Faulty) Close() {
-	f.quit(errClosed)
+	f.stopLaunches()
 	f.BreakWatches(errClosed)
-	f.mu.Lock() // a request that passed the check in launch is counted now
-	f.mu.Unlock()
 	f.flights.Wait()
+}
+
+// stopLaunches ends what is under way. Under the lock, so that every request that launch let pass has been counted.
+func (f *Faulty) stopLaunches() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.quit(errClosed)
 }
 
 // enter applies a change of state, and returns what takes it back once.

@@ -171,6 +171,7 @@ func TestFaultyStatesOverlap(t *testing.T) {
 }
 
 func TestFaultyFates(t *testing.T) {
+	t.Parallel()
 	const second = time.Second
 	for name, test := range map[string]struct {
 		fate   enginetest.Fate
@@ -218,6 +219,7 @@ func TestFaultyRequestUnderWayArrivesAfterTheCut(t *testing.T) {
 }
 
 func TestFaultyHoldsBackUpdates(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(*enginetest.Faulty) func(){
 		"cut": (*enginetest.Faulty).Cut, "mute": (*enginetest.Faulty).Mute, "stall": (*enginetest.Faulty).Stall,
 	} {
@@ -276,7 +278,8 @@ func TestFaultyDelaysUpdates(t *testing.T) {
 		lines := c.follow(0)
 		for _, key := range []string{"a", "b"} {
 			time.Sleep(5 * time.Second)
-			c.create(key)
+			took, err := c.create(key)
+			c.want(took, err, 0, nil)
 		}
 		c.logged(lines, "1s reset", "6s a", "10s error true")
 	})

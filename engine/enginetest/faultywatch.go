@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -33,7 +34,7 @@ func (f *Faulty) watch(ctx context.Context, o engine.WatchOptions, yield func(en
 			return false, nil
 		}
 	}
-	if context.Cause(ctx) == errReset {
+	if errors.Is(context.Cause(ctx), errReset) {
 		return true, nil
 	}
 	if err == nil { // broken while the engine beneath had nothing to say

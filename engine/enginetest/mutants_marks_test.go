@@ -69,7 +69,10 @@ func pumped(read func(o engine.WatchOptions, updates <-chan engine.Update, yield
 				var pump sync.WaitGroup
 				pump.Go(func() {
 					defer close(updates)
-					for u := range e.Watch(ctx, o) {
+					for u, err := range e.Watch(ctx, o) {
+						if err != nil {
+							return
+						}
 						select {
 						case updates <- u:
 						case <-ctx.Done():

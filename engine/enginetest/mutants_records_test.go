@@ -25,30 +25,36 @@ func deleteByKey(ctx context.Context, s engine.Session, r engine.Record) error {
 }
 
 var recordMutants = []mutant{
-	{name: "Create overwrites", fails: "Create on a key that is taken returns the record that is there",
+	{
+		name: "Create overwrites", fails: "Create on a key that is taken returns the record that is there",
 		wrong: creating(func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
 			r, err := s.Create(ctx, key, value)
 			if errors.Is(err, engine.ErrExists) {
 				return s.Replace(ctx, r, value)
 			}
 			return r, err
-		})},
-	{name: "Create returns nothing where the key is taken", fails: "Create on a key that is taken returns the record that is there",
+		}),
+	},
+	{
+		name: "Create returns nothing where the key is taken", fails: "Create on a key that is taken returns the record that is there",
 		wrong: creating(func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
 			r, err := s.Create(ctx, key, value)
 			if err != nil {
 				return engine.Record{}, err
 			}
 			return r, nil
-		})},
-	{name: "Create joins those who were there", fails: "only one of many who create the same key at once succeeds",
+		}),
+	},
+	{
+		name: "Create joins those who were there", fails: "only one of many who create the same key at once succeeds",
 		wrong: creating(func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
 			r, err := s.Create(ctx, key, value)
 			if errors.Is(err, engine.ErrExists) {
 				return r, nil
 			}
 			return r, err
-		})},
+		}),
+	},
 	{name: "Replace makes a record of its own", fails: "Replace by another session keeps the session and Created", wrong: func() wrong {
 		return wrong{session: &wrongSession{replace: func(ctx context.Context, s engine.Session, r engine.Record, value []byte) (engine.Record, error) {
 			if err := s.Delete(ctx, r); err != nil {
@@ -73,10 +79,12 @@ var recordMutants = []mutant{
 			return s.Delete(ctx, r)
 		}}}
 	}},
-	{name: "values of 64 KiB at most", fails: "values are kept byte for byte",
+	{
+		name: "values of 64 KiB at most", fails: "values are kept byte for byte",
 		wrong: creating(func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
 			return s.Create(ctx, key, value[:min(len(value), 1<<16)])
-		})},
+		}),
+	},
 	{name: "values end at a zero byte", fails: "values are kept byte for byte", wrong: func() wrong {
 		return wrong{session: &wrongSession{replace: func(ctx context.Context, s engine.Session, r engine.Record, value []byte) (engine.Record, error) {
 			before, _, _ := bytes.Cut(value, []byte{0})
@@ -99,14 +107,18 @@ var recordMutants = []mutant{
 		}}
 		return w
 	}},
-	{name: "keys without case", fails: "keys are kept byte for byte",
+	{
+		name: "keys without case", fails: "keys are kept byte for byte",
 		wrong: creating(func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
 			return s.Create(ctx, strings.ToLower(key), value)
-		})},
-	{name: "keys of 255 bytes at most", fails: "keys are kept byte for byte",
+		}),
+	},
+	{
+		name: "keys of 255 bytes at most", fails: "keys are kept byte for byte",
 		wrong: creating(func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
 			return s.Create(ctx, key[:min(len(key), 255)], value)
-		})},
+		}),
+	},
 	{name: "prefixes end at slashes", fails: "a key that is a prefix of another has nothing to do with it", wrong: func() wrong {
 		return passing(func(o engine.WatchOptions) func(engine.Update) []engine.Update {
 			return func(u engine.Update) []engine.Update {
@@ -146,7 +158,8 @@ var recordMutants = []mutant{
 			return nil
 		}}}
 	}},
-	{name: "late calls by key", fails: "a call that was given up harms no later creation",
+	{
+		name: "late calls by key", fails: "a call that was given up harms no later creation",
 		wrong: func() wrong {
 			return wrong{session: &wrongSession{remove: func(ctx context.Context, s engine.Session, r engine.Record) error {
 				err := s.Delete(ctx, r)
@@ -155,13 +168,16 @@ var recordMutants = []mutant{
 				}
 				return err
 			}}}
-		}},
-	{name: "numbers in pairs the wrong way round", fails: "Created rises with every creation of a queue and never falls in the store",
+		},
+	},
+	{
+		name: "numbers in pairs the wrong way round", fails: "Created rises with every creation of a queue and never falls in the store",
 		wrong: creating(func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
 			r, err := s.Create(ctx, key, value)
 			r.Created ^= 1
 			return r, err
-		})},
+		}),
+	},
 	{name: "one lock for all processes", fails: "a process that stands still in the middle of its calls holds up nobody", wrong: func() wrong {
 		lock := make(chan struct{}, 1)
 		return wrong{session: &wrongSession{create: func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {

@@ -70,18 +70,22 @@ var watchMutants = []mutant{
 		}}
 	}},
 	{name: "a cut loses an update", fails: "a watch that was cut off has no gap", store: afterCuts(func(engine.Update) []engine.Update { return nil })},
-	{name: "the state after a compaction counts as changes", fails: "a watch whose history was compacted away has no gap",
+	{
+		name: "the state after a compaction counts as changes", fails: "a watch whose history was compacted away has no gap",
 		store: afterCuts(func(u engine.Update) []engine.Update {
 			u.Reset = false
 			return []engine.Update{u}
-		})},
-	{name: "a compaction is passed over", fails: "a watch whose history was compacted away has no gap",
+		}),
+	},
+	{
+		name: "a compaction is passed over", fails: "a watch whose history was compacted away has no gap",
 		store: afterCuts(func(u engine.Update) []engine.Update {
 			if u.Reset {
 				return nil
 			}
 			return []engine.Update{u}
-		})},
+		}),
+	},
 	{name: "some creations come after later ones", fails: "many writers of one queue are seen in the order of Created by every reader", wrong: func() wrong {
 		return passing(func(engine.WatchOptions) func(engine.Update) []engine.Update {
 			var held []engine.Update

@@ -17,7 +17,6 @@ import (
 // about, it holds every update to the duties of watches.
 type viewer struct {
 	tr     *trial
-	name   string
 	prefix string
 
 	mu      sync.Mutex
