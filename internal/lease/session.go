@@ -194,16 +194,7 @@ func (l *Lease) wakeSession() {
 }
 
 // sleep waits for d, and says whether the lease is still to go on.
-func (l *Lease) sleep(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-l.ctx.Done():
-		return false
-	}
-}
+func (l *Lease) sleep(d time.Duration) bool { return sleep(l.ctx, d) }
 
 // jitter returns a duration from 3/4 d to 5/4 d, so that processes that lost the store together don't return together.
 func jitter(d time.Duration) time.Duration {

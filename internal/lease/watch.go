@@ -1,55 +1,16 @@
 package lease
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/singleton-go/singleton/engine"
 )
 
-var errSilent = errors.New("no progress")
-
 // keepMirror watches the election range for as long as the lease lives. What was mirrored stays until the next reset: an
 // old view elects nobody, since it does not prolong trust.
 func (l *Lease) keepMirror() {
-	for wait := l.cfg.Timing.CallTimeout / 16; ; wait = min(2*wait, l.cfg.Timing.CallTimeout) {
-		fresh, err := l.watchOnce()
-		if l.ctx.Err() != nil {
-			return
-		}
-		l.log.Warn("watch broke", "range", l.cfg.Range, "err", err)
-		if fresh {
-			wait = l.cfg.Timing.CallTimeout / 16
-		}
-		if !l.sleep(jitter(wait)) {
-			return
-		}
-	}
-}
-
-// watchOnce applies updates until the watch breaks, or says nothing for so long that a new one must be tried before the
-// stop line comes. It says whether there was any update.
-func (l *Lease) watchOnce() (fresh bool, err error) {
-	t := l.cfg.Timing
-	patience := t.Renewal + t.CallTimeout
-	ctx, cancel := context.WithCancelCause(l.ctx)
-	defer cancel(nil)
-	dog := time.AfterFunc(patience, func() { cancel(fmt.Errorf("%w within %v", errSilent, patience)) })
-	defer dog.Stop()
-	for u, err := range l.cfg.Engine.Watch(ctx, engine.WatchOptions{Prefix: l.cfg.Range, Progress: t.Renewal}) {
-		if err != nil {
-			return fresh, err
-		}
-		if !u.AsOf.IsZero() {
-			dog.Reset(patience)
-		}
-		fresh = true
-		l.apply(u)
-	}
-	return fresh, context.Cause(ctx)
+	Follower{Engine: l.cfg.Engine, Prefix: l.cfg.Range, Timing: l.cfg.Timing, Logger: l.log, Apply: l.apply}.Run(l.ctx)
 }
 
 // apply brings the mirror up to date, and only then judges what this means for the own claims.
