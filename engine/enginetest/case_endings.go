@@ -9,6 +9,7 @@ import (
 
 var endingCases = []testCase{
 	{name: "Close ends the session and all its records at once, in one update", duties: []int{4, 6, 14}, run: closeIsOneUpdate},
+	{name: "the end of a session leaves what others have created on its former keys", duties: []int{4, 9}, run: endLeavesSuccessors},
 	{name: "Close may be repeated, also after the session has expired", duties: []int{6}, run: closeRepeats},
 	{name: "Close returns when its context ends, also when cut off", duties: []int{6, 17}, run: closeWhenCutOff},
 	{name: "End ends another process's session and all its records at once, in one update", duties: []int{3, 4, 14}, run: endIsOneUpdate},
@@ -54,6 +55,26 @@ func (tr *trial) endsAtOnce(duty int, s engine.Session, end func() error) {
 	v.shows(duty, stays)
 	v.vanishedTogether(n, "/mine")
 	tr.watch(c.Engine, engine.WatchOptions{Prefix: "ends/"}).shows(duty, stays)
+}
+
+func endLeavesSuccessors(tr *trial) {
+	c := tr.connect()
+	closed, expires, heir := tr.openLong(c), tr.open(c), tr.openLong(tr.connect())
+	var want []engine.Record
+	for name, s := range map[string]engine.Session{"closed": closed, "expires": expires} {
+		for remover, by := range map[string]engine.Session{"self": s, "other": heir} {
+			key := "heir/" + name + "/" + remover
+			tr.remove(by, tr.create(s, key, ""))
+			want = append(want, tr.create(heir, key, ""))
+		}
+	}
+	v := tr.watch(c.Engine, engine.WatchOptions{Prefix: "heir/"})
+	if err := closed.Close(tr.ctx()); err != nil {
+		tr.Fatalf("close: %v", err)
+	}
+	tr.outlive(c, expires)
+	marker := tr.create(heir, "heir/marker", "") // whatever the ends did comes before it
+	v.shows(4, append(want, marker)...)
 }
 
 func closeRepeats(tr *trial) {

@@ -284,35 +284,3 @@ func TestFaultyDelaysUpdates(t *testing.T) {
 		c.logged(lines, "1s reset", "6s a", "10s error true")
 	})
 }
-
-func TestFaultyCloseEndsWhatIsUnderWay(t *testing.T) {
-	inBubble(t, func(c faultyCase) {
-		lines := c.follow(0)
-		c.faulty.Decide(func(enginetest.Call) enginetest.Fate { return enginetest.Fate{Request: time.Hour} })
-		took, err := c.create("a")
-		c.want(took, err, time.Second, context.DeadlineExceeded)
-		c.faulty.Close()
-		c.logged(lines, "0s reset", "1s error false")
-		if _, err = c.create("a"); err == nil {
-			c.Error("a call of a closed connection passed")
-		}
-		time.Sleep(2 * time.Hour)
-		c.stored()
-	})
-}
-
-func TestFaultyIsAnEnderAsFarAsItsEngineIs(t *testing.T) {
-	inBubble(t, func(c faultyCase) {
-		if err := engine.End(c.Context(), c.faulty, c.session.ID()); err != nil {
-			c.Error(err)
-		}
-		if err := c.session.Renew(c.Context()); !errors.Is(err, engine.ErrLost) {
-			c.Errorf("the ended session renews with %v", err)
-		}
-		plain := enginetest.NewFaulty(struct{ engine.Engine }{c.sound})
-		defer plain.Close()
-		if err := engine.End(c.Context(), plain, "x"); !errors.Is(err, errors.ErrUnsupported) {
-			c.Errorf("End without an Ender beneath is %v", err)
-		}
-	})
-}

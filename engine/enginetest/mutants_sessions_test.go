@@ -115,6 +115,23 @@ var sessionMutants = []mutant{
 	{name: "Close forgets the records", fails: "Close ends the session and all its records at once, in one update", wrong: func() wrong {
 		return wrong{session: &wrongSession{close: func(context.Context, engine.Session) error { return nil }}}
 	}},
+	{name: "the end goes by key", fails: "the end of a session leaves what others have created on its former keys", wrong: func() wrong {
+		created := map[engine.Session][]string{}
+		return wrong{session: &wrongSession{
+			create: func(ctx context.Context, s engine.Session, key string, value []byte) (engine.Record, error) {
+				created[s] = append(created[s], key)
+				return s.Create(ctx, key, value)
+			},
+			close: func(ctx context.Context, s engine.Session) error {
+				for _, key := range created[s] {
+					if err := deleteByKey(ctx, s, engine.Record{Key: key}); err != nil {
+						return err
+					}
+				}
+				return s.Close(ctx)
+			},
+		}}
+	}},
 	{name: "Close of a closed session fails", fails: "Close may be repeated, also after the session has expired", wrong: func() wrong {
 		return wrong{session: &wrongSession{close: func(ctx context.Context, s engine.Session) error {
 			if err := s.Renew(ctx); err != nil {

@@ -174,6 +174,20 @@ func TestRewindEndsWatches(t *testing.T) {
 	})
 }
 
+func TestStoreForgetsAWatchThatHasEnded(t *testing.T) {
+	t.Parallel()
+	e := ramengine.New()
+	for _, err := range e.Watch(t.Context(), engine.WatchOptions{}) {
+		if n := e.Watchers(); err != nil || n != 1 {
+			t.Errorf("%d watches are open, want 1 (%v)", n, err)
+		}
+		break
+	}
+	if n := e.Watchers(); n != 0 {
+		t.Errorf("%d watches are open, want none", n)
+	}
+}
+
 func TestReaderThatFallsFarBehindIsGivenTheState(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -39,7 +39,8 @@ func newStore(rate float64) *store {
 	}
 }
 
-// extend lets s live for one TTL of the store's clock from now.
+// extend lets s live for one TTL of the store's clock from now. It wakes no watch that sleeps until a later instant: who would see
+// anything of the end of s is woken by the creation of what it sees.
 func (st *store) extend(s *session, now time.Time) {
 	local := s.ttl
 	if st.rate != 1 { // the exact TTL wherever no drift is wanted
@@ -48,9 +49,6 @@ func (st *store) extend(s *session, now time.Time) {
 	s.deadline = now.Add(local)
 	if st.due.IsZero() || s.deadline.Before(st.due) {
 		st.due = s.deadline
-		for w := range st.watchers { // they sleep until the former due
-			w.signal()
-		}
 	}
 }
 
