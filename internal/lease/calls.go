@@ -67,9 +67,6 @@ func (l *Lease) settle(c *Claim) {
 	if c.busy != nil || c.waits {
 		return
 	}
-	if c.created == 0 && c.seen != 0 {
-		l.adopt(c)
-	}
 	next := c.next()
 	switch {
 	case next == callDone:
@@ -92,16 +89,6 @@ func (c *Claim) lane(next call) int {
 		return laneDelete
 	default:
 		return laneCreate
-	}
-}
-
-// adopt takes a record over whose creation got no reply.
-func (l *Lease) adopt(c *Claim) {
-	c.created, c.known = c.seen, time.Now()
-	if q := l.queues[c.place.election]; q != nil {
-		for _, e := range *q.list(c.place.kind) {
-			c.dirty = c.dirty || e.Created == c.created && e.Value != c.value
-		}
 	}
 }
 
@@ -224,7 +211,8 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 	l.settle(c)
 }
 
-// finishTaken handles a key that already has a record: our own, from a creation whose reply was lost, or another's.
+// finishTaken handles a key that already has a record: our own, from a creation whose reply was lost, or another's. Only
+// this answer of the store's adopts a record. The mirror would not do: it may still show one that was given up before.
 func (l *Lease) finishTaken(c *Claim, r engine.Record, err error) {
 	if r.Session == l.gen.id {
 		c.created, c.known = r.Created, time.Now()

@@ -20,7 +20,7 @@ type Claim struct {
 	again  bool // to be deleted and created anew, at the tail
 	dirty  bool // the value is to be written
 
-	created uint64    // of the record, from a reply or adopted; 0 while there is none
+	created uint64    // of the record, as a reply told; 0 while there is none
 	known   time.Time // when that was learned
 	seen    uint64    // of the record in the mirror; 0 while there is none
 	highest uint64    // the highest Created ever mirrored here in this session
@@ -195,7 +195,7 @@ func (c *Claim) held() bool { return c.token != 0 && c.wanted }
 
 func (l *Lease) heads(c *Claim) bool {
 	q := l.queues[c.place.election]
-	return l.gen != nil && c.created != 0 && c.seen == c.created && q != nil && len(q.candidates) > 0 &&
+	return l.gen != nil && c.created != 0 && q != nil && len(q.candidates) > 0 &&
 		q.candidates[0].Created == c.created && q.candidates[0].Session == l.gen.id
 }
 
