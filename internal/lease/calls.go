@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/singleton-go/singleton/engine"
@@ -13,8 +14,9 @@ import (
 type call int
 
 const (
-	callNone call = iota
-	callDone      // nothing is wanted, nothing is there
+	callNone  call = iota
+	callDone       // nothing is wanted, nothing is there
+	callLater      // what must be there first is not yet
 	callCreate
 	callReplace
 	callDelete
@@ -48,8 +50,12 @@ func (c *Claim) next() call {
 		return callDelete
 	case c.created != 0 && c.dirty:
 		return callReplace
+	case c.created == 0 && c.unsure && !c.wanted:
+		return callCreate // finds out what to delete
 	case c.created == 0 && !c.wanted:
 		return callDone
+	case c.created == 0 && c.after != nil && c.after.created == 0:
+		return callLater
 	case c.created == 0 && c.token == 0:
 		return callCreate
 	}
@@ -73,6 +79,7 @@ func (l *Lease) settle(c *Claim) {
 		l.forget(c)
 	case next == callNone:
 		c.tellSettled()
+	case next == callLater: // finish of the other comes back to it
 	case l.gen != nil && !c.queued:
 		c.queued = true
 		ln := c.lane(next)
@@ -99,6 +106,9 @@ func (l *Lease) forget(c *Claim) {
 	delete(l.claims, c.place)
 	if c.sub != nil {
 		l.unsubscribe(c.sub)
+	}
+	if c.after != nil {
+		c.after.then = slices.DeleteFunc(c.after.then, func(x *Claim) bool { return x == c })
 	}
 	c.tellSettled()
 	close(c.gone)
@@ -199,11 +209,11 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 		l.sawGone(c)
 	case err != nil:
 		c.dirty = c.dirty || did == callReplace
+		c.unsure = c.unsure || did == callCreate && c.place.kind == ""
 		l.retry(c, err)
 		return
 	case did == callCreate:
-		c.created, c.known = r.Created, time.Now()
-		l.checkGone(c)
+		l.foundCreated(c, r)
 	case did == callDelete && c.created == r.Created:
 		c.created, c.again = 0, false
 	}
@@ -211,16 +221,23 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 	l.settle(c)
 }
 
+func (l *Lease) foundCreated(c *Claim, r engine.Record) {
+	c.created, c.known, c.unsure = r.Created, time.Now(), false
+	l.checkGone(c)
+	for _, next := range c.then {
+		l.settle(next)
+	}
+}
+
 // finishTaken handles a key that already has a record: our own, from a creation whose reply was lost, or another's. Only
 // this answer of the store's adopts a record. The mirror would not do: it may still show one that was given up before.
 func (l *Lease) finishTaken(c *Claim, r engine.Record, err error) {
 	if r.Session == l.gen.id {
-		c.created, c.known = r.Created, time.Now()
 		c.dirty = c.dirty || string(r.Value) != c.value
-		l.checkGone(c)
+		l.foundCreated(c, r)
 		return
 	}
-	c.wanted, c.err = false, fmt.Errorf("record %s of session %s: %w", r.Key, r.Session, err)
+	c.wanted, c.unsure, c.err = false, false, fmt.Errorf("record %s of session %s: %w", r.Key, r.Session, err)
 	l.flag(c.sub)
 }
 

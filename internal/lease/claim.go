@@ -19,6 +19,10 @@ type Claim struct {
 	wanted bool
 	again  bool // to be deleted and created anew, at the tail
 	dirty  bool // the value is to be written
+	unsure bool // a creation got no reply, and no mirror would show its record
+
+	after *Claim   // the record that must be there first
+	then  []*Claim // those that wait for this record
 
 	created uint64    // of the record, as a reply told; 0 while there is none
 	known   time.Time // when that was learned
@@ -53,16 +57,30 @@ func (l *Lease) Record(key, value string) (*Claim, error) {
 	return l.claim(place{name: key}, value, nil)
 }
 
+// RecordAfter is [Lease.Record] for a record that is created only when that of first is there, in every session anew.
+func (l *Lease) RecordAfter(first *Claim, key, value string) (*Claim, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.claimAfter(first, place{name: key}, value, nil)
+}
+
 func (l *Lease) claim(p place, value string, changed func()) (*Claim, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.claimAfter(nil, p, value, changed)
+}
+
+func (l *Lease) claimAfter(first *Claim, p place, value string, changed func()) (*Claim, error) {
 	if l.closing {
 		return nil, ErrClosed
 	}
 	if l.claims[p] != nil {
 		return nil, fmt.Errorf("%s: %w", p.election+p.name, ErrDuplicate)
 	}
-	c := &Claim{l: l, place: p, value: value, wanted: true, gone: make(chan struct{})}
+	c := &Claim{l: l, place: p, value: value, wanted: true, after: first, gone: make(chan struct{})}
+	if first != nil {
+		first.then = append(first.then, c)
+	}
 	if changed != nil {
 		c.sub = &Subscription{l: l, queue: p.election, fn: changed}
 		l.subscribe(c.sub)
@@ -245,5 +263,5 @@ func (l *Lease) own(p place) place {
 // restart forgets what was known in the session before.
 func (c *Claim) restart() {
 	c.created, c.seen, c.highest = 0, 0, 0
-	c.again, c.dirty, c.waits, c.busy, c.failures = false, false, false, nil, 0
+	c.again, c.dirty, c.unsure, c.waits, c.busy, c.failures = false, false, false, false, nil, 0
 }

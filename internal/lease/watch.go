@@ -83,7 +83,7 @@ func (l *Lease) mark(asOf time.Time) {
 	l.marked = moment{at: asOf, asleep: min(l.read.asleep, now.asleep)}
 	l.read = now
 	for _, c := range l.claims {
-		if c.created != 0 && c.seen == 0 && c.known.Before(asOf) {
+		if c.place.kind != "" && c.created != 0 && c.seen == 0 && c.known.Before(asOf) {
 			l.sawGone(c) // created, deleted, and all of it missed
 		}
 	}
