@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// A Cluster is what this process knows of the cluster at one moment. Its slices and maps are shared between all who look, and
-// must not be changed.
+// A Cluster is what this process knows of the cluster at one moment. Its maps, and the slices within its parts, are shared
+// with others who look and must not be changed.
 type Cluster struct {
-	Nodes     []Node     // by name, then by ID
+	Nodes     []Node     // by name, then by start
 	Services  []Instance // by name, then by start; the record that each node has as a service is left out
 	Workers   []Instance // by name, then by start
-	Endpoints []Endpoint // by service, then by ID
+	Endpoints []Endpoint // by service, then by address
 	Elections []Election // by name; those that have a candidate
 
 	// AsOf is when this was sure to be complete, on this process's clock. It falls behind while the store is out of reach.
@@ -29,6 +29,7 @@ type Node struct {
 	Framework string    // what it is built with, and its version
 	Version   string    // of its program
 	Endpoints []Endpoint
+	Session   string // that its records belong to
 }
 
 // String returns the node's name and process ID, as in "build-1/4711".
@@ -56,7 +57,7 @@ type Endpoint struct {
 	Address   string // as "10.0.0.7:9090"; required
 	Labels    map[string]string
 	Codecs    []string
-	Weight    int
+	Weight    int    // how many calls it shall get beside others; Publish writes 100 where it is 0
 	State     State  // Publish writes Ready where it is 0
 	ServiceID string // filled in by Publish
 	Service   string // the service's name, filled in by Publish

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -74,6 +75,9 @@ type Discovery struct {
 	log    *slog.Logger
 	lease  *lease.Lease
 	node   *node // nil for an observer
+
+	registry registry
+	tenures  tenures
 }
 
 // Open begins to take part in the cluster. It checks the config and returns at once: the session is opened and the node
@@ -95,10 +99,18 @@ func Open(e engine.Engine, c Config) (*Discovery, error) {
 	if err != nil {
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
+	d.registry = registry{
+		follower: lease.Follower{Engine: e, Prefix: c.Prefix + "/", Timing: d.lease.Timing(), Logger: c.Logger},
+		lease:    d.lease,
+		lookers:  map[*looker]bool{},
+	}
 	if !c.Observer {
 		d.node, err = d.registerNode()
 	}
-	return d, err
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("discovery: %w", err), d.Close(context.Background()))
+	}
+	return d, nil
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -129,8 +141,9 @@ func hostName() string {
 // session has ended. Closing again waits for the first time to be through.
 func (d *Discovery) Close(ctx context.Context) error {
 	if d.node != nil {
-		d.node.set(Stopping)
+		d.node.stopping()
 	}
+	defer d.registry.close()
 	return d.lease.Close(ctx)
 }
 

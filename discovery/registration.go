@@ -4,6 +4,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/singleton-go/singleton/internal/lease"
+	"github.com/singleton-go/singleton/internal/names"
 )
 
 // ErrObserver says that an observer registers nothing.
@@ -12,7 +19,7 @@ var ErrObserver = errors.New("an observer registers nothing")
 // A Kind is what a unit is to the cluster.
 type Kind string
 
-// The kinds of units. Only a service has endpoints.
+// The kinds of units. Only a service has labels and endpoints.
 const (
 	Worker  Kind = "worker"
 	Service Kind = "service"
@@ -24,41 +31,234 @@ type Unit struct {
 	Name   string            // ASCII letters, digits, '.', '_', '-', up to 200; required
 	Alias  string            // for people
 	Labels map[string]string // of a service, for those who choose among several
-	ID     string            // a UUID; made where it is empty
+	ID     string            // never to be used by another unit; a UUID is made where it is empty
 }
+
+// Each node is registered as a service of this name too.
+const nodeService = "node"
+
+// The longest value that every store takes.
+const maxRecord = 1 << 20
+
+// What an endpoint weighs beside others of its service, if nothing is said.
+const defaultWeight = 100
 
 // Register writes the record of a unit, in state [Init]. The record is written in the background, and again in every later
 // session; nothing waits for it. The caller closes the registration when the unit is gone.
+//
+// It refuses a bad name or ID, labels of a worker, a service named "node", and labels beyond 1 MiB; an observer with
+// [ErrObserver]; and after [Discovery.Close] with [election.ErrClosed].
 func (d *Discovery) Register(u Unit) (*Registration, error) {
-	return nil, errors.New("not yet")
+	if d.config.Observer {
+		return nil, ErrObserver
+	}
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	return d.register(u, Init)
 }
 
-// A Registration is the record of one unit, and those of its endpoints. It is safe for concurrent use.
-type Registration struct{ id string }
+func (u Unit) check() error {
+	if u.Kind != Worker && u.Kind != Service {
+		return fmt.Errorf("unit %q: Kind %q: must be %q or %q", u.Name, u.Kind, Worker, Service)
+	}
+	if err := names.Check(string(u.Kind), u.Name); err != nil {
+		return err
+	}
+	if u.Kind == Service && u.Name == nodeService {
+		return fmt.Errorf("service %q: every node has a service of this name", u.Name)
+	}
+	if u.Kind == Worker && len(u.Labels) > 0 {
+		return fmt.Errorf("worker %q: Labels %v: only a service has labels", u.Name, u.Labels)
+	}
+	if u.ID == "" {
+		return nil
+	}
+	return names.Check(string(u.Kind)+" "+u.Name+": ID", u.ID)
+}
 
-// ID returns the unit's ID, which is also that of its candidate.
-func (r *Registration) ID() string { return r.id }
+func (d *Discovery) register(u Unit, state State) (*Registration, error) {
+	if u.ID == "" {
+		u.ID = newID()
+	}
+	u.Labels = maps.Clone(u.Labels)
+	r := &Registration{d: d, unit: u, started: time.Now(), state: state, published: map[*Publication]bool{}}
+	value, err := r.record()
+	if err == nil {
+		r.claim, err = d.lease.Record(d.key(string(u.Kind), u.ID), value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("register %s %s: %w", u.Kind, u.Name, err)
+	}
+	return r, nil
+}
+
+func (d *Discovery) key(kind, id string) string { return d.config.Prefix + "/" + kind + "/" + id }
+
+// A Registration is the record of one unit, and those of its endpoints. It is safe for concurrent use.
+type Registration struct {
+	d       *Discovery
+	unit    Unit
+	started time.Time
+
+	mu        sync.Mutex
+	claim     *lease.Claim
+	state     State
+	term      *termRecord
+	published map[*Publication]bool
+	closed    bool
+}
+
+// ID returns the unit's ID. Its candidate should have the same.
+func (r *Registration) ID() string { return r.unit.ID }
 
 // Set writes the unit's state, and the token of the term that it works under, 0 for none. The time of the first call with a
 // token is written as the term's begin. It returns at once: the record is written in the background, several changes as one,
 // the last one always. After Close it does nothing.
-func (r *Registration) Set(state State, token uint64) {}
+func (r *Registration) Set(state State, token uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.state = state
+	switch {
+	case token == 0:
+		r.term = nil
+	case token != r.term.token():
+		r.term = &termRecord{Token: token, Since: unix(time.Now())}
+	}
+	value, err := r.record()
+	if err != nil {
+		r.d.log.Warn("state not written", "unit", r.unit.Name, "state", state, "err", err)
+		return
+	}
+	r.claim.Set(value)
+}
 
-// Publish writes the record of an endpoint, after that of its service. It returns at once, see [Discovery.Register]. It refuses
-// an endpoint without protocol or address, an ID that is taken, and an endpoint of a worker.
-func (r *Registration) Publish(e Endpoint) (*Publication, error) { return nil, errors.New("not yet") }
+func (r *Registration) record() (string, error) {
+	u, node, start := r.unit, r.d.id, unix(r.started)
+	if u.Kind == Worker {
+		return limited(workerRecord{u.Name, u.Alias, r.state, u.ID, node, start, r.term})
+	}
+	return limited(serviceRecord{u.Name, u.Alias, u.ID, node, r.state, start, u.Labels, r.term})
+}
+
+func limited(record any) (string, error) {
+	value, err := encode(record)
+	if err == nil && len(value) > maxRecord {
+		err = fmt.Errorf("record of %d bytes: the limit is %d", len(value), maxRecord)
+	}
+	return value, err
+}
+
+// Publish writes the record of an endpoint, after that of its service. It returns at once, see [Discovery.Register]. It
+// refuses an endpoint without protocol or address, a bad ID or one that this process uses already, an endpoint of a worker,
+// and any after Close.
+func (r *Registration) Publish(e Endpoint) (*Publication, error) {
+	p, err := r.publish(e)
+	if err != nil {
+		return nil, fmt.Errorf("publish endpoint of %s %s: %w", r.unit.Kind, r.unit.Name, err)
+	}
+	return p, nil
+}
+
+func (r *Registration) publish(e Endpoint) (*Publication, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	if r.unit.Kind != Service {
+		return nil, errors.New("only a service has endpoints")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, errors.New("its registration is closed")
+	}
+	record := r.endpoint(e)
+	value, err := limited(record)
+	if err != nil {
+		return nil, err
+	}
+	claim, err := r.d.lease.RecordAfter(r.claim, r.d.key("endpoint", record.ID), value)
+	if err != nil {
+		return nil, err
+	}
+	p := &Publication{r: r, id: record.ID, claim: claim}
+	r.published[p] = true
+	return p, nil
+}
+
+func (e Endpoint) check() error {
+	switch {
+	case e.Protocol == "":
+		return errors.New("Protocol: empty")
+	case e.Address == "":
+		return errors.New("Address: empty")
+	case e.Weight < 0:
+		return fmt.Errorf("Weight %d: must not be negative", e.Weight)
+	case e.ID != "":
+		return names.Check("ID", e.ID)
+	}
+	return nil
+}
+
+func (r *Registration) endpoint(e Endpoint) endpointRecord {
+	record := endpointRecord{
+		ID: e.ID, Protocol: e.Protocol, Endpoint: e.Address, State: e.State, Labels: maps.Clone(e.Labels),
+		Codecs: append([]string{}, e.Codecs...), TargetID: r.unit.ID, TargetName: r.unit.Name, Weight: number(e.Weight),
+		Version: text(r.d.config.Version),
+	}
+	if e.ID == "" {
+		record.ID = newID()
+	}
+	if e.State == 0 {
+		record.State = Ready
+	}
+	if e.Weight == 0 {
+		record.Weight = defaultWeight
+	}
+	return record
+}
 
 // Close removes the record, and those of the endpoints. It returns at once, and is safe to repeat.
-func (r *Registration) Close() {}
+func (r *Registration) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.closed = true
+	for _, p := range slices.Collect(maps.Keys(r.published)) {
+		p.remove()
+	}
+	r.claim.Leave(nil)
+}
 
 // A Publication is the record of one endpoint.
-type Publication struct{ id string }
+type Publication struct {
+	r     *Registration
+	id    string
+	claim *lease.Claim
+}
 
 // ID returns the endpoint's ID.
 func (p *Publication) ID() string { return p.id }
 
 // Remove removes the record. It returns at once, and is safe to repeat.
-func (p *Publication) Remove() {}
+func (p *Publication) Remove() {
+	p.r.mu.Lock()
+	defer p.r.mu.Unlock()
+	p.remove()
+}
+
+// remove needs the registration's mutex.
+func (p *Publication) remove() {
+	if p.r.published[p] {
+		delete(p.r.published, p)
+		p.claim.Leave(nil)
+	}
+}
 
 // newID returns a UUID, version 4.
 func newID() string {
@@ -67,8 +267,3 @@ func newID() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
-
-type node struct{}
-
-func (d *Discovery) registerNode() (*node, error) { return &node{}, nil }
-func (n *node) set(State)                         {}
