@@ -48,6 +48,8 @@ func CheckPrefix(prefix string) error {
 		return fmt.Errorf("prefix %q: %d bytes long, the limit is %d", prefix, len(prefix), longest)
 	case strings.HasSuffix(prefix, "/"):
 		return fmt.Errorf("prefix %q: ends with a slash, which is added", prefix)
+	case prefix == "election" || strings.HasPrefix(prefix, "election/"):
+		return fmt.Errorf("prefix %q: what begins with election/ are the elections of all clusters", prefix)
 	}
 	for i := range len(prefix) {
 		if c := prefix[i]; c <= ' ' || c > '~' {
