@@ -154,7 +154,7 @@ func (m *mirror) apply(u engine.Update) {
 func (m *mirror) change(c engine.Change) {
 	key := strings.TrimPrefix(c.Record.Key, m.r.follower.Prefix)
 	kind, id, _ := strings.Cut(key, "/")
-	if strings.Contains(id, "/") {
+	if id == "" || strings.Contains(id, "/") {
 		return
 	}
 	if c.Deleted {
