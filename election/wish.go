@@ -110,6 +110,7 @@ func (a *asker) await(ctx context.Context, changed <-chan struct{}) error {
 		}
 		select {
 		case <-changed:
+		case <-a.claim.Gone(): // refused by the store: another's wish is there
 		case <-unanswered.C:
 			if a.token == 0 {
 				return ErrUnanswered
