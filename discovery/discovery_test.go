@@ -217,6 +217,7 @@ func TestDefaults(t *testing.T) {
 		if got := p.Timing(); got != want {
 			c.Errorf("timing %+v, want %+v", got, want)
 		}
+		synctest.Wait()
 		n, ok := p.look().Node(p.NodeID())
 		if !ok || n.Name == "" || n.Name != n.Host || n.Session == "" {
 			c.Errorf("node %+v, want one named by its host", n)

@@ -100,8 +100,15 @@ func (c Cluster) find(name string) (Node, error) {
 func (c Cluster) foreign(candidates []Candidate) (list []string) {
 	for _, w := range candidates {
 		if !slices.ContainsFunc(c.Nodes, func(n Node) bool { return n.Session == w.Session }) {
-			list = append(list, fmt.Sprintf("%q (session %s)", w.ID, w.Session))
+			list = append(list, fmt.Sprintf("%q (session %s%s)", w.ID, w.Session, w.of()))
 		}
 	}
 	return list
+}
+
+func (w Candidate) of() string {
+	if w.Node == "" {
+		return ""
+	}
+	return " of node " + w.Node
 }
