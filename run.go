@@ -1,0 +1,139 @@
+package singleton
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/singleton-go/singleton/election"
+)
+
+// A run is a unit's runner at work, from Startup to Shutdown: under one term, or as a replica.
+type run struct {
+	in   *instance
+	term election.Term
+	log  *slog.Logger
+	ctx  context.Context //nolint:containedctx // the runner's own
+	end  context.CancelCauseFunc
+
+	late    context.Context //nolint:containedctx // ends with the budget
+	tooLate context.CancelCauseFunc
+
+	returned chan struct{} // closed when the runner has returned for good
+	drained  chan struct{} // closed when nobody watches over that any more
+
+	// Of the goroutine that has the instance.
+	started bool
+	reason  error // for Shutdown
+
+	// Under the mutex of the instance.
+	finished bool // Run returned nil by itself
+	broke    bool // the runner failed or panicked
+	deadline time.Time
+	stuck    bool
+}
+
+// begin makes the run of a term. It needs mu.
+func (in *instance) begin(t election.Term) {
+	r := &run{in: in, term: t, returned: make(chan struct{}), drained: make(chan struct{})}
+	base, log := in.rt.ctx, in.rt.log.With("unit", in.unit.String())
+	if t.Token() != 0 {
+		base, log = t.Context(), log.With("token", t.Token())
+	}
+	r.log = log
+	r.ctx, r.end = context.WithCancelCause(context.WithValue(base, loggerKey{}, log))
+	r.late, r.tooLate = context.WithCancelCause(context.WithoutCancel(r.ctx))
+	context.AfterFunc(r.ctx, r.drain)
+	in.run = r
+}
+
+// finish says that the runner has returned for good.
+func (r *run) finish() {
+	close(r.returned)
+	<-r.drained
+	r.tooLate(nil)
+}
+
+// drain watches over the runner from the end of its context until it has returned.
+func (r *run) drain() {
+	defer close(r.drained)
+	r.told()
+	lost := r.term.Lost()
+	timer := time.NewTimer(time.Until(r.budget()))
+	defer timer.Stop()
+	for {
+		select {
+		case <-r.returned:
+			return
+		case <-lost:
+			lost = nil
+			timer.Reset(time.Until(r.budget()))
+		case <-timer.C:
+			r.outlasts()
+		}
+	}
+}
+
+// told shows that the runner was told to stop, unless it has ended by itself.
+func (r *run) told() {
+	r.in.mu.Lock()
+	defer r.in.mu.Unlock()
+	switch cause := context.Cause(r.ctx); {
+	case r.broke:
+		return
+	case errors.Is(cause, ErrLost):
+		r.log.Warn("leadership lost", "err", cause)
+	case !r.finished:
+		r.log.Info("unit stops", "reason", cause)
+	}
+	r.in.set(Stopping)
+}
+
+// budget returns when the runner must have returned: the grace time after its context has ended, but no later than the drain
+// time after a loss.
+func (r *run) budget() time.Time {
+	r.in.mu.Lock()
+	defer r.in.mu.Unlock()
+	if r.deadline.IsZero() {
+		r.deadline = time.Now().Add(r.grace())
+	}
+	select {
+	case <-r.term.Lost():
+		if end := time.Now().Add(r.in.rt.config.Timing.Drain); end.Before(r.deadline) {
+			r.deadline = end
+		}
+	default:
+	}
+	return r.deadline
+}
+
+func (r *run) grace() time.Duration { return cmp.Or(r.in.unit.grace, r.in.rt.config.Grace) }
+
+// outlasts names a runner that has not returned within its budget.
+func (r *run) outlasts() {
+	r.tooLate(context.DeadlineExceeded)
+	r.in.mu.Lock()
+	r.stuck = true
+	if h := r.in.halt; h != nil {
+		r.tell(h)
+	}
+	r.in.mu.Unlock()
+	r.log.Error("runner is stuck: its budget is over, and it has not returned", "reason", context.Cause(r.ctx))
+	if r.in.rt.config.OnStuck != nil {
+		r.in.rt.config.OnStuck(r.in.status())
+	}
+}
+
+// tell lets those go on who wait for the unit, if it is stuck. It needs mu.
+func (r *run) tell(h *halt) {
+	if r.stuck {
+		close(h.stuck)
+	}
+}
+
+// shutdownContext has the values of the runner's context, and ends with the budget.
+func (r *run) shutdownContext() (context.Context, context.CancelFunc) {
+	return context.WithDeadline(r.late, r.budget())
+}

@@ -1,0 +1,294 @@
+package singleton
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/singleton-go/singleton/discovery"
+	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/internal/lease"
+	"github.com/singleton-go/singleton/internal/names"
+)
+
+// ErrStopped is the cause with which a runner's context ends when its unit is told to stop; it wraps why. It is also the error
+// of what comes too late for a runtime that stops or has stopped.
+var ErrStopped = errors.New("stopped")
+
+// Config says who this process is in which cluster. Only Prefix is required.
+type Config struct {
+	// Prefix names the cluster: all processes with the same prefix on the same store belong together. See [discovery.Config].
+	Prefix string
+
+	// Node is the name of this process for people; the default is the host's name. Several processes may have the same.
+	Node string
+
+	// Version is the version of the program, for people. It may be empty.
+	Version string
+
+	// Grace is how long a unit may take to stop after a planned end, Run and Shutdown together; default 30 s. Leadership is
+	// kept meanwhile. After a loss it is Timing.Drain that counts.
+	Grace time.Duration
+
+	// Timing holds the durations that leadership rests on. The zero Timing is the default.
+	Timing discovery.Timing
+
+	// OnStuck is called when a runner was told to stop and has outlasted its budget. With nil it is waited for, and so is its
+	// leadership; a function that ends the process gives leadership to another one at once or after the TTL. It must not block.
+	OnStuck func(Status)
+
+	// Logger gets what a person may want to know. With nil nothing is logged.
+	Logger *slog.Logger
+}
+
+// A Runtime runs the units of this process. It is made by [New] and safe for concurrent use.
+type Runtime struct {
+	engine engine.Engine
+	config Config
+	log    *slog.Logger
+	live   sync.WaitGroup // the goroutines of all units
+
+	mu    sync.Mutex
+	phase phase
+	units map[string]*instance
+	d     *discovery.Discovery
+	ctx   context.Context //nolint:containedctx // what all contexts of runners descend from
+}
+
+type phase int
+
+const (
+	fresh phase = iota
+	running
+	closing
+)
+
+// New returns a runtime on this engine, which the caller keeps owning. It checks the config and starts nothing. An error names
+// the field and its value.
+func New(eng engine.Engine, c Config) (*Runtime, error) {
+	if c.Grace == 0 {
+		c.Grace = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Timing = discovery.Timing(lease.Timing(c.Timing).WithDefaults())
+	if err := errors.Join(checkEngine(eng), c.check()); err != nil {
+		return nil, fmt.Errorf("singleton: %w", err)
+	}
+	return &Runtime{engine: eng, config: c, log: c.Logger, units: map[string]*instance{}}, nil
+}
+
+func checkEngine(eng engine.Engine) error {
+	if eng == nil {
+		return errors.New("engine: nil")
+	}
+	return nil
+}
+
+func (c Config) check() error {
+	var grace error
+	if c.Grace < 0 {
+		grace = fmt.Errorf("Grace %v: must be positive", c.Grace)
+	}
+	return errors.Join(names.CheckPrefix(c.Prefix), grace, lease.Timing(c.Timing).Check())
+}
+
+// Run runs these units, and those that [Runtime.Install] adds, until ctx ends, and then stops all in order: first the workers and
+// services, at the same time; then the replicas; then this process leaves the cluster. It returns when all runners have
+// returned. A runner that is stuck is waited for, while everything else goes on to stop.
+//
+// All units are checked before anything starts: a bad name or option, or the same name twice among units of one kind, is
+// refused with an error that names it. An orderly stop is no error; one that could not tell the store is, and then the
+// session expires by itself. The failure of a unit never ends Run, nor another unit.
+//
+// A runtime runs once. Runners see the values of ctx, and its end as [ErrStopped].
+func (rt *Runtime) Run(ctx context.Context, units ...Unit) error {
+	if err := rt.open(ctx, units); err != nil {
+		return fmt.Errorf("singleton: %w", err)
+	}
+	<-ctx.Done()
+	if err := rt.shutdown(fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))); err != nil {
+		return fmt.Errorf("singleton: %w", err)
+	}
+	return nil
+}
+
+// open starts all units, or nothing.
+func (rt *Runtime) open(ctx context.Context, units []Unit) error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.phase != fresh {
+		return errors.New("a runtime runs once")
+	}
+	all, err := rt.join(units)
+	if err != nil {
+		return err
+	}
+	rt.d, err = discovery.Open(rt.engine, discovery.Config{
+		Prefix: rt.config.Prefix, Node: rt.config.Node, Version: rt.config.Version, Timing: rt.config.Timing,
+		Logger: rt.config.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	for _, in := range all {
+		if err := in.register(rt.d); err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rt.config.Timing.CallTimeout)
+			defer cancel()
+			return errors.Join(err, rt.d.Close(ctx))
+		}
+	}
+	rt.phase, rt.units, rt.ctx = running, all, context.WithoutCancel(ctx)
+	for _, in := range all {
+		rt.live.Go(func() { in.live((*instance).pending) })
+	}
+	return nil
+}
+
+// join returns the installed units together with these. It needs mu.
+func (rt *Runtime) join(units []Unit) (map[string]*instance, error) {
+	all := maps.Clone(rt.units)
+	var errs []error
+	for _, u := range units {
+		err := u.check()
+		switch name := u.String(); {
+		case err != nil:
+			errs = append(errs, err)
+		case all[name] != nil:
+			errs = append(errs, fmt.Errorf("%s %q: installed already", u.kind, u.name))
+		default:
+			all[name] = newInstance(rt, u)
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// shutdown stops everything in order.
+func (rt *Runtime) shutdown(reason error) error {
+	rt.mu.Lock()
+	rt.phase = closing
+	rt.mu.Unlock()
+	rt.log.Info("runtime stops", "reason", reason)
+	var halts []*halt
+	for _, group := range rt.groups() {
+		halts = append(halts, stopAll(group, reason)...)
+	}
+	for _, h := range halts {
+		<-h.done
+	}
+	rt.live.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), rt.config.Grace)
+	defer cancel()
+	return rt.d.Close(ctx)
+}
+
+// groups returns the units in the order in which they stop: all of one group at the same time.
+func (rt *Runtime) groups() (g [2][]*instance) {
+	for _, in := range rt.snapshot() {
+		if in.unit.kind == replica {
+			g[1] = append(g[1], in)
+		} else {
+			g[0] = append(g[0], in)
+		}
+	}
+	return g
+}
+
+// stopAll stops some units, and returns when each has stopped or is stuck.
+func stopAll(group []*instance, reason error) []*halt {
+	halts := make([]*halt, 0, len(group))
+	for _, in := range group {
+		halts = append(halts, in.stop(reason, false))
+	}
+	for _, h := range halts {
+		select {
+		case <-h.done:
+		case <-h.stuck:
+		}
+	}
+	return halts
+}
+
+func (rt *Runtime) snapshot() []*instance {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return slices.Collect(maps.Values(rt.units))
+}
+
+// Install adds a unit. Before [Runtime.Run] it is kept until then, and afterwards it starts at once. It is refused for what Run
+// refuses, and with [ErrStopped] when the runtime stops. A unit that has finished stays installed until [Runtime.Uninstall].
+func (rt *Runtime) Install(u Unit) error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if err := rt.install(u); err != nil {
+		return fmt.Errorf("singleton: install: %w", err)
+	}
+	return nil
+}
+
+func (rt *Runtime) install(u Unit) error {
+	if rt.phase == closing {
+		return fmt.Errorf("%s: %w", u, ErrStopped)
+	}
+	all, err := rt.join([]Unit{u})
+	if err != nil {
+		return err
+	}
+	in := all[u.String()]
+	if rt.phase == running {
+		if err := in.register(rt.d); err != nil {
+			return err
+		}
+		rt.live.Go(func() { in.live((*instance).pending) })
+	}
+	rt.units[u.String()] = in
+	return nil
+}
+
+// Uninstall stops the unit with this full name, as "worker/data-sync", in order, and removes it. It returns when the runner has
+// returned and leadership is released, so a runner that uninstalls its own unit must not wait: it gives an ended context.
+// When ctx ends first, the error says so and the unit goes on to stop.
+func (rt *Runtime) Uninstall(ctx context.Context, name string) error {
+	rt.mu.Lock()
+	in, phase := rt.units[name], rt.phase
+	if phase == fresh {
+		delete(rt.units, name)
+	}
+	rt.mu.Unlock()
+	if in == nil {
+		return fmt.Errorf("singleton: uninstall %q: not installed", name)
+	}
+	if phase == fresh {
+		return nil
+	}
+	h := in.stop(fmt.Errorf("%w: uninstalled", ErrStopped), true)
+	select {
+	case <-h.done:
+	case <-ctx.Done():
+		return fmt.Errorf("singleton: uninstall %s: not stopped yet: %w", name, context.Cause(ctx))
+	}
+	return nil
+}
+
+// remove forgets a unit that was uninstalled, and has stopped.
+func (rt *Runtime) remove(in *instance) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if name := in.unit.String(); rt.units[name] == in {
+		delete(rt.units, name)
+	}
+}
+
+// Discovery returns this process's view of the cluster. It is nil before [Runtime.Run] has opened it, so never for a runner; after
+// Run it is closed.
+func (rt *Runtime) Discovery() *discovery.Discovery {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.d
+}
