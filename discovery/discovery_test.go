@@ -301,8 +301,13 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 		if left := c.records(); len(left) > 0 {
 			c.Errorf("left in the store: %v", left)
 		}
+		watches := p.watches()
 		if _, err := p.Cluster(c.Context()); !errors.Is(err, election.ErrClosed) {
 			c.Errorf("look after close: %v, want %v", err, election.ErrClosed)
+		}
+		synctest.Wait()
+		if begun, _ := watches(); begun > 0 {
+			c.Error("a look after close began a watch")
 		}
 		if _, err := p.Register(discovery.Unit{Kind: discovery.Worker, Name: "w"}); !errors.Is(err, election.ErrClosed) {
 			c.Errorf("register after close: %v, want %v", err, election.ErrClosed)

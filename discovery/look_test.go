@@ -202,12 +202,16 @@ func TestRegistryIsWatchedOnlyWhileSomebodyLooks(t *testing.T) {
 		r := other.register(discovery.Unit{Kind: discovery.Worker, Name: "w"})
 		time.Sleep(time.Hour)
 		must(0, "before the first look")
+		p.look()
 		ctx, cancel := context.WithCancel(c.Context())
 		f := p.follow(ctx)
-		p.look()
 		time.Sleep(time.Hour)
 		p.look()
 		must(1, "while somebody observes")
+		r.Set(discovery.Pending, 0)
+		if got := states(f.last().Workers); !slices.Equal(got, []string{"w pending"}) {
+			t.Errorf("workers %v after others have looked, want one pending", got)
+		}
 		cancel()
 		<-f.done
 		for range 10 {
@@ -239,9 +243,13 @@ func TestMirrorComesBackAfterEveryBreak(t *testing.T) {
 			time.AfterFunc(time.Minute, p.conn.Refuse(errors.New("no")))
 			p.conn.BreakWatches(errors.New("broken"))
 		},
-		"deaf for ever": func(p *process) { // one watch is lost and never heals; only a new one helps
-			p.conn.Decide(func(call enginetest.Call) enginetest.Fate {
-				return enginetest.Fate{Lost: call.Op == enginetest.OpUpdate && call.N == 40}
+		"deaf for ever": func(p *process) { // this watch never heals, only another helps
+			var once sync.Once
+			p.conn.Decide(func(call enginetest.Call) (fate enginetest.Fate) {
+				if call.Op == enginetest.OpUpdate && call.Key == "/t/" {
+					once.Do(func() { fate.Lost = true })
+				}
+				return fate
 			})
 		},
 	} {
@@ -274,17 +282,22 @@ func TestMirrorComesBackAfterEveryBreak(t *testing.T) {
 func TestAsOfFallsBehindWhileTheStoreIsAway(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		p := c.node("a")
-		f := p.follow(c.Context())
+		p.follow(c.Context())
 		time.Sleep(time.Hour)
 		if age := time.Since(p.look().AsOf); age > 3*time.Second {
 			c.Errorf("the view is %v old", age)
 		}
-		defer p.conn.Cut()()
-		time.Sleep(time.Hour)
-		if age := time.Since(p.look().AsOf); age < time.Hour || age > time.Hour+3*time.Second {
-			c.Errorf("the view is %v old, want an hour", age)
+		for _, prefix := range []string{"/t/", "election//t/"} {
+			p.conn.Decide(func(call enginetest.Call) enginetest.Fate {
+				return enginetest.Fate{Lost: call.Op == enginetest.OpUpdate && call.Key == prefix}
+			})
+			time.Sleep(time.Hour)
+			if age := time.Since(p.look().AsOf); age < time.Hour || age > time.Hour+3*time.Second {
+				c.Errorf("without news of %s the view is %v old, want an hour", prefix, age)
+			}
+			p.conn.Decide(nil)
+			time.Sleep(time.Minute)
 		}
-		_ = f
 	})
 }
 
@@ -382,5 +395,83 @@ func TestCandidatesOfProcessesThatDiedAreGoneWithTheirSession(t *testing.T) {
 			c.Errorf("%+v, want b alone", got)
 		}
 		heal()
+	})
+}
+
+// The record of a unit tells of its term, not of another that its candidate has begun since.
+func TestSinceIsOfThePresentTerm(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		p := c.node("a")
+		w := p.register(discovery.Unit{Kind: discovery.Worker, Name: "w"})
+		for range 2 {
+			term, err := p.Election("worker/w", election.WithID(w.ID())).Campaign(c.Context())
+			if err != nil {
+				c.Fatal(err)
+			}
+			synctest.Wait()
+			if e, _ := p.look().Election("worker/w"); e.Leader.Token != term.Token() || !e.Since.IsZero() {
+				c.Errorf("election %+v, want nothing said of a term that has just begun", e)
+			}
+			w.Set(discovery.Ready, term.Token())
+			time.Sleep(time.Minute)
+			if err := term.Resign(c.Context()); err != nil {
+				c.Error(err)
+			}
+		}
+	})
+}
+
+func TestCandidateIsNamedByItsSessionWhateverItWrote(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		p := c.node("a")
+		term, err := p.Election("m", election.WithID("anything")).Campaign(c.Context())
+		if err != nil {
+			c.Fatal(err)
+		}
+		synctest.Wait()
+		p.mustQueue("m", "a")
+		if err := term.Resign(c.Context()); err != nil {
+			c.Error(err)
+		}
+	})
+}
+
+func TestListsAreInOrder(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		p := c.node("z")
+		want := []string{"a init", "b init", "c init", "d init", "d init", "e init"}
+		for _, name := range []string{"d", "a", "e", "c", "d", "b"} {
+			time.Sleep(time.Minute)
+			p.register(discovery.Unit{Kind: discovery.Worker, Name: name})
+			s := p.register(discovery.Unit{Kind: discovery.Service, Name: name})
+			if _, err := s.Publish(discovery.Endpoint{Protocol: "tcp", Address: "x"}); err != nil {
+				c.Fatal(err)
+			}
+			p.stand(name)
+			c.node(name)
+		}
+		synctest.Wait()
+		got := p.look()
+		if w, s := states(got.Workers), states(got.Services); !slices.Equal(w, want) || !slices.Equal(s, want) {
+			c.Errorf("workers %v, services %v, want %v", w, s, want)
+		}
+		for _, list := range [][]discovery.Instance{got.Workers, got.Services} {
+			if !list[3].Started.Before(list[4].Started) {
+				c.Errorf("of one name, the older comes second: %+v", list[3:5])
+			}
+		}
+		var nodes, elections, endpoints string
+		for _, n := range got.Nodes {
+			nodes += n.Name
+		}
+		for _, e := range got.Elections {
+			elections += e.Name
+		}
+		for _, e := range got.Endpoints {
+			endpoints += e.Service
+		}
+		if nodes != "abcddez" || elections != "abcde" || endpoints != "abcdde" {
+			c.Errorf("nodes %s, elections %s, endpoints by service %s", nodes, elections, endpoints)
+		}
 	})
 }

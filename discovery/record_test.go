@@ -17,8 +17,10 @@ import (
 func TestRecordsAreThoseOfTheOriginal(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		p := c.join(discovery.Config{Prefix: "/my-app", Node: "build-1", Version: "1.2.3"})
+		labels := map[string]string{"zone": "b", "a": "1"}
 		ledger := p.register(discovery.Unit{Kind: discovery.Service, Name: "ledger", Alias: "the <ledger> & more", ID: "s1",
-			Labels: map[string]string{"zone": "b", "a": "1"}})
+			Labels: labels})
+		labels["zone"] = "the caller's own from here on"
 		p.register(discovery.Unit{Kind: discovery.Service, Name: "bare", ID: "s2"})
 		p.register(discovery.Unit{Kind: discovery.Worker, Name: "sync", ID: "w1"})
 		p.register(discovery.Unit{Kind: discovery.Worker, Name: "sync", ID: "w2", Alias: "zwei"}).Set(discovery.Pending, 0)

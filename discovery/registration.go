@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -225,13 +224,11 @@ func (r *Registration) endpoint(e Endpoint) endpointRecord {
 func (r *Registration) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return
-	}
 	r.closed = true
-	for _, p := range slices.Collect(maps.Keys(r.published)) {
-		p.remove()
+	for p := range r.published {
+		p.claim.Leave(nil)
 	}
+	clear(r.published)
 	r.claim.Leave(nil)
 }
 
@@ -249,15 +246,8 @@ func (p *Publication) ID() string { return p.id }
 func (p *Publication) Remove() {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()
-	p.remove()
-}
-
-// remove needs the registration's mutex.
-func (p *Publication) remove() {
-	if p.r.published[p] {
-		delete(p.r.published, p)
-		p.claim.Leave(nil)
-	}
+	delete(p.r.published, p)
+	p.claim.Leave(nil)
 }
 
 // newID returns a UUID, version 4.

@@ -210,6 +210,10 @@ func TestCloseOfARegistrationRemovesItsRecords(t *testing.T) {
 			c.Errorf("after one endpoint was removed: %v", c.records())
 		}
 		s.Close()
+		synctest.Wait()
+		if got := slices.Sorted(maps.Keys(c.records())); !slices.Equal(got, before) {
+			c.Errorf("%v, want %v", got, before)
+		}
 		s.Close()
 		s.Set(discovery.Ready, 1)
 		published[1].Remove()
