@@ -191,8 +191,10 @@ func TestOpenRefusesWhatCannotWork(t *testing.T) {
 		"no prefix":    {discovery.Config{}, "prefix: empty"},
 		"a bad prefix": {discovery.Config{Prefix: "/t/"}, `prefix "/t/"`},
 		"a range":      {discovery.Config{Prefix: "election//t"}, `prefix "election//t"`},
-		"bad timing": {discovery.Config{Prefix: "/t", Timing: discovery.Timing{TTL: time.Second, Drain: time.Second}},
-			"TTL 1s is too short: Renewal 250ms + CallTimeout 100ms + Drain 1s + Margin 50ms = 1.4s"},
+		"bad timing": {
+			discovery.Config{Prefix: "/t", Timing: discovery.Timing{TTL: time.Second, Drain: time.Second}},
+			"TTL 1s is too short: Renewal 250ms + CallTimeout 100ms + Drain 1s + Margin 50ms = 1.4s",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,15 +18,19 @@ func TestRecordsAreThoseOfTheOriginal(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		p := c.join(discovery.Config{Prefix: "/my-app", Node: "build-1", Version: "1.2.3"})
 		labels := map[string]string{"zone": "b", "a": "1"}
-		ledger := p.register(discovery.Unit{Kind: discovery.Service, Name: "ledger", Alias: "the <ledger> & more", ID: "s1",
-			Labels: labels})
+		ledger := p.register(discovery.Unit{
+			Kind: discovery.Service, Name: "ledger", Alias: "the <ledger> & more", ID: "s1",
+			Labels: labels,
+		})
 		labels["zone"] = "the caller's own from here on"
 		p.register(discovery.Unit{Kind: discovery.Service, Name: "bare", ID: "s2"})
 		p.register(discovery.Unit{Kind: discovery.Worker, Name: "sync", ID: "w1"})
 		p.register(discovery.Unit{Kind: discovery.Worker, Name: "sync", ID: "w2", Alias: "zwei"}).Set(discovery.Pending, 0)
 		for _, e := range []discovery.Endpoint{
-			{ID: "e1", Protocol: "grpc", Address: "10.0.0.7:9090", Labels: map[string]string{"token": "7"}, Codecs: []string{"json", "proto"},
-				Weight: 3},
+			{
+				ID: "e1", Protocol: "grpc", Address: "10.0.0.7:9090", Labels: map[string]string{"token": "7"}, Codecs: []string{"json", "proto"},
+				Weight: 3,
+			},
 			{ID: "e2", Protocol: "tcp", Address: ":1"},
 		} {
 			if _, err := ledger.Publish(e); err != nil {
@@ -93,20 +97,32 @@ func TestRecordsOfAnOriginalNodeAreRead(t *testing.T) {
 		p := c.join(discovery.Config{Observer: true})
 		got := p.look()
 		start := time.Unix(946684700, 0)
-		wantNode := discovery.Node{ID: "N", Name: "ts-1", Host: "box", PID: 42, State: discovery.Ready, Started: start,
-			Framework: "2.2.0", Version: "0.9", Session: got.Nodes[0].Session, Endpoints: []discovery.Endpoint{{ID: "E0",
-				Protocol: "tcp", Address: "10.1.1.1:5000", State: discovery.Ready, Codecs: []string{"json"}}}}
+		wantNode := discovery.Node{
+			ID: "N", Name: "ts-1", Host: "box", PID: 42, State: discovery.Ready, Started: start,
+			Framework: "2.2.0", Version: "0.9", Session: got.Nodes[0].Session, Endpoints: []discovery.Endpoint{{
+				ID:       "E0",
+				Protocol: "tcp", Address: "10.1.1.1:5000", State: discovery.Ready, Codecs: []string{"json"},
+			}},
+		}
 		wantServices := []discovery.Instance{
 			{Kind: discovery.Service, ID: "S", Name: "pay", NodeID: "N", Node: "ts-1", State: discovery.Ready, Started: start},
-			{Kind: discovery.Service, ID: "T", Name: "pay", NodeID: "N", Node: "ts-1", State: discovery.Error,
-				Started: start.Add(time.Second), Labels: map[string]string{"zone": "b", "n": "7"}},
+			{
+				Kind: discovery.Service, ID: "T", Name: "pay", NodeID: "N", Node: "ts-1", State: discovery.Error,
+				Started: start.Add(time.Second), Labels: map[string]string{"zone": "b", "n": "7"},
+			},
 		}
-		wantWorkers := []discovery.Instance{{Kind: discovery.Worker, ID: "W", Name: "sync", NodeID: "N", Node: "ts-1",
-			State: discovery.Init, Started: start}}
-		wantEndpoints := []discovery.Endpoint{{ID: "E", Protocol: "tcp", Address: "10.1.1.1:5001", State: discovery.Ready,
-			Labels: map[string]string{"v": "1"}, Codecs: []string{"json"}, ServiceID: "S", Service: "pay", Weight: 100, Version: "7"}}
+		wantWorkers := []discovery.Instance{{
+			Kind: discovery.Worker, ID: "W", Name: "sync", NodeID: "N", Node: "ts-1",
+			State: discovery.Init, Started: start,
+		}}
+		wantEndpoints := []discovery.Endpoint{{
+			ID: "E", Protocol: "tcp", Address: "10.1.1.1:5001", State: discovery.Ready,
+			Labels: map[string]string{"v": "1"}, Codecs: []string{"json"}, ServiceID: "S", Service: "pay", Weight: 100, Version: "7",
+		}}
 		for _, x := range []struct{ got, want any }{
-			{got.Nodes, []discovery.Node{wantNode}}, {got.Services, wantServices}, {got.Workers, wantWorkers},
+			{got.Nodes, []discovery.Node{wantNode}},
+			{got.Services, wantServices},
+			{got.Workers, wantWorkers},
 			{got.Endpoints, wantEndpoints},
 		} {
 			if !reflect.DeepEqual(x.got, x.want) {

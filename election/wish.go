@@ -128,17 +128,19 @@ func (a *asker) outcome() (done bool, err error) {
 		return true, fmt.Errorf("%w (%w)", ErrPending, err)
 	}
 	v := a.e.l.Look(a.e.name)
-	if w, ok := readWish(v.Wish); ok && w.ID == a.record.ID {
-		if w.State == refused {
-			return true, fmt.Errorf("%w: %s", ErrRefused, w.Reason)
-		}
+	w, ok := readWish(v.Wish)
+	ok = ok && w.ID == a.record.ID
+	if ok {
 		a.token = max(a.token, w.Token)
 	}
+	ended := a.token != 0 && (len(v.Candidates) == 0 || v.Candidates[0].Created != a.token)
 	switch {
-	case a.token == 0 || len(v.Candidates) > 0 && v.Candidates[0].Created == a.token:
+	case !ended && ok && w.State == refused:
+		return true, fmt.Errorf("%w: %s", ErrRefused, w.Reason)
+	case !ended:
 		return false, nil
 	case a.record.To == "" || len(v.Candidates) > 0 && v.Candidates[0].Session == a.record.To:
-		return true, nil
+		return true, nil // also where the next leader has refused a wish that was not for its term
 	}
 	return true, ErrExpired
 }

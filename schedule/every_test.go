@@ -57,8 +57,10 @@ func TestRhythm(t *testing.T) {
 		"a very long call makes more":     {7*m - 1, lasting(0, 3*m+m/2), nil, []time.Duration{0, m, 5 * m, 6 * m}},
 		"a call of one interval none":     {4*m - 1, lasting(m, m), nil, []time.Duration{0, m, 2 * m, 3 * m}},
 		"a call of two intervals one":     {5*m - 1, lasting(2 * m), nil, []time.Duration{0, 2 * m, 3 * m, 4 * m}},
-		"an error changes nothing": {4*m - 1, func(int) error { return errors.New("broken") }, nil,
-			[]time.Duration{0, m, 2 * m, 3 * m}},
+		"an error changes nothing": {
+			4*m - 1, func(int) error { return errors.New("broken") }, nil,
+			[]time.Duration{0, m, 2 * m, 3 * m},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
