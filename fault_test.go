@@ -83,7 +83,10 @@ func (c *cluster) removeLeader() {
 		c.Fatal(err)
 	}
 	defer s.Close(c.Context())
-	for u := range c.store.Watch(c.Context(), engine.WatchOptions{}) {
+	for u, err := range c.store.Watch(c.Context(), engine.WatchOptions{}) {
+		if err != nil {
+			c.Fatal(err)
+		}
 		for _, change := range u.Changes {
 			if change.Record.Created == c.token["worker/w"] {
 				if err := s.Delete(c.Context(), change.Record); err != nil {

@@ -3,6 +3,7 @@ package singleton_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -137,8 +138,8 @@ func TestPlannedStopHasTheGraceOfItsUnit(t *testing.T) {
 
 // slicesAfter leaves out everything up to the last line that has this word.
 func slicesAfter(lines []string, word string) []string {
-	for i := len(lines) - 1; i >= 0; i-- {
-		if strings.Contains(lines[i], word) {
+	for i, line := range slices.Backward(lines) {
+		if strings.Contains(line, word) {
 			return lines[i+1:]
 		}
 	}
@@ -178,8 +179,8 @@ func TestLoneCandidateTakesItAgainAfterABackoffThatGrowsAndShrinks(t *testing.T)
 		c.node("a", singleton.Worker("w", run))
 		c.pass(30 * time.Minute)
 		rests := c.gaps()
-		for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60} {
-			want *= time.Second
+		for i, seconds := range []int{1, 2, 4, 8, 16, 32, 60, 60, 60} {
+			want := time.Duration(seconds) * time.Second
 			if rests[i] < want*3/4 || rests[i] > want*5/4 {
 				c.Errorf("rest %d took %v, want about %v", i+1, rests[i], want)
 			}

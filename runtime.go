@@ -113,7 +113,7 @@ func (rt *Runtime) Run(ctx context.Context, units ...Unit) error {
 		return fmt.Errorf("singleton: %w", err)
 	}
 	<-ctx.Done()
-	if err := rt.shutdown(fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))); err != nil {
+	if err := rt.shutdown(ctx); err != nil {
 		return fmt.Errorf("singleton: %w", err)
 	}
 	return nil
@@ -169,8 +169,9 @@ func (rt *Runtime) join(units []Unit) (map[string]*instance, error) {
 	return all, errors.Join(errs...)
 }
 
-// shutdown stops everything in order.
-func (rt *Runtime) shutdown(reason error) error {
+// shutdown stops everything in order, since ctx has ended.
+func (rt *Runtime) shutdown(ctx context.Context) error {
+	reason := fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))
 	rt.mu.Lock()
 	rt.phase = closing
 	rt.mu.Unlock()
@@ -183,7 +184,7 @@ func (rt *Runtime) shutdown(reason error) error {
 		<-h.done
 	}
 	rt.live.Wait()
-	ctx, cancel := context.WithTimeout(context.Background(), rt.config.Grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rt.config.Grace)
 	defer cancel()
 	return rt.d.Close(ctx)
 }

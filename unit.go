@@ -71,7 +71,7 @@ func WithAlias(alias string) Option {
 func WithLabels(labels map[string]string) Option {
 	return func(u *Unit) {
 		if u.labels = maps.Clone(labels); u.kind != service {
-			u.refuse(fmt.Errorf("Labels %v: only a service has labels", labels))
+			refuse(u, fmt.Errorf("Labels %v: only a service has labels", labels))
 		}
 	}
 }
@@ -84,9 +84,9 @@ func WithTakeoverDelay(d time.Duration) Option {
 		u.takeover = d
 		switch {
 		case u.kind == replica:
-			u.refuse(fmt.Errorf("TakeoverDelay %v: a replica takes over from nobody", d))
+			refuse(u, fmt.Errorf("TakeoverDelay %v: a replica takes over from nobody", d))
 		case d < 0:
-			u.refuse(fmt.Errorf("TakeoverDelay %v: must not be negative", d))
+			refuse(u, fmt.Errorf("TakeoverDelay %v: must not be negative", d))
 		}
 	}
 }
@@ -96,7 +96,7 @@ func WithTakeoverDelay(d time.Duration) Option {
 func WithGrace(d time.Duration) Option {
 	return func(u *Unit) {
 		if u.grace = d; d <= 0 {
-			u.refuse(fmt.Errorf("Grace %v: must be positive", d))
+			refuse(u, fmt.Errorf("Grace %v: must be positive", d))
 		}
 	}
 }
@@ -106,12 +106,12 @@ func WithGrace(d time.Duration) Option {
 func WithBackoff(first, limit time.Duration) Option {
 	return func(u *Unit) {
 		if u.backoff = (backoff{first: first, limit: limit}); first <= 0 || limit < first {
-			u.refuse(fmt.Errorf("Backoff %v, limit %v: must be positive, and the limit no less", first, limit))
+			refuse(u, fmt.Errorf("Backoff %v, limit %v: must be positive, and the limit no less", first, limit))
 		}
 	}
 }
 
-func (u *Unit) refuse(err error) { u.err = errors.Join(u.err, err) }
+func refuse(u *Unit, err error) { u.err = errors.Join(u.err, err) }
 
 // check says what is wrong with the unit.
 func (u Unit) check() error {

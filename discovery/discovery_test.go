@@ -69,7 +69,10 @@ func (c *cluster) node(name string) *process {
 // records returns what the store holds.
 func (c *cluster) records() map[string]string {
 	all := map[string]string{}
-	for u := range c.store.Watch(context.Background(), engine.WatchOptions{}) {
+	for u, err := range c.store.Watch(context.Background(), engine.WatchOptions{}) {
+		if err != nil {
+			c.Error(err)
+		}
 		for _, change := range u.Changes {
 			all[change.Record.Key] = string(change.Record.Value)
 		}

@@ -234,6 +234,7 @@ func TestRegistryIsWatchedOnlyWhileSomebodyLooks(t *testing.T) {
 }
 
 func TestMirrorComesBackAfterEveryBreak(t *testing.T) {
+	t.Parallel()
 	for name, harm := range map[string]func(p *process){
 		"broken":  func(p *process) { p.conn.BreakWatches(errors.New("broken")) },
 		"reset":   func(p *process) { p.conn.ResetWatches() },

@@ -166,7 +166,10 @@ func TestServiceIsWrittenBeforeItsEndpoints(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			created := map[string]uint64{}
 			var session string
-			for u := range c.store.Watch(c.Context(), engine.WatchOptions{Prefix: "/t/"}) {
+			for u, err := range c.store.Watch(c.Context(), engine.WatchOptions{Prefix: "/t/"}) {
+				if err != nil {
+					c.Fatal(err)
+				}
 				for _, change := range u.Changes {
 					created[change.Record.Key], session = change.Record.Created, change.Record.Session
 				}

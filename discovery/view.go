@@ -111,7 +111,7 @@ func (ro roster) candidate(e lease.Entry) Candidate {
 	return c
 }
 
-func (c *Cluster) sort() {
+func (c Cluster) sort() {
 	slices.SortFunc(c.Nodes, func(a, b Node) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), a.Started.Compare(b.Started), strings.Compare(a.ID, b.ID))
 	})

@@ -13,11 +13,10 @@ import (
 	"github.com/singleton-go/singleton/engine"
 )
 
-// A trio is a leader, two that wait, and somebody who only looks and asks. The leader takes hold to stop, if that is set.
+// A trio is a leader, two that wait, and somebody who only looks and asks.
 type trio struct {
 	*cluster
 	a, b, d, asker *process
-	hold           chan struct{}
 }
 
 func (c *cluster) trio() *trio {
@@ -65,6 +64,7 @@ func TestResignHandsOverToTheNext(t *testing.T) {
 }
 
 func TestTransferHandsOverToTheNode(t *testing.T) {
+	t.Parallel()
 	for name, of := range map[string]func(x *trio) string{
 		"by its name":         func(*trio) string { return "d" },
 		"by its ID":           func(x *trio) string { return x.d.NodeID() },

@@ -85,9 +85,9 @@ func (e *every) call(ctx context.Context) {
 func (e *every) next(ctx context.Context, last, now time.Duration) time.Duration {
 	tick := last + e.interval
 	if tick < now {
-		missed := (now - tick + e.interval - 1) / e.interval
-		tick += missed * e.interval
-		singleton.LoggerFrom(ctx).Warn("scheduled call took longer than its interval", "took", now-last, "skipped", int64(missed))
+		missed := int64((now - tick + e.interval - 1) / e.interval)
+		tick += time.Duration(missed) * e.interval
+		singleton.LoggerFrom(ctx).Warn("scheduled call took longer than its interval", "took", now-last, "skipped", missed)
 	}
 	return tick
 }
