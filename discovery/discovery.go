@@ -102,7 +102,7 @@ func Open(e engine.Engine, c Config) (*Discovery, error) {
 	d.registry = registry{
 		follower: lease.Follower{Engine: e, Prefix: c.Prefix + "/", Timing: d.lease.Timing(), Logger: c.Logger},
 		lease:    d.lease,
-		lookers:  map[*looker]bool{},
+		lookers:  map[string]map[*looker]bool{},
 	}
 	if !c.Observer {
 		d.node, err = d.registerNode()

@@ -344,6 +344,7 @@ func TestCloseWaitsForTheLeaderAndShowsThatTheNodeIsStopping(t *testing.T) {
 		if err := p.Close(c.Context()); err != nil || !returned {
 			c.Errorf("close: %v before the runner returned (%t)", err, returned)
 		}
+		synctest.Wait() // for the mirror
 		if _, ok := other.look().Node(p.NodeID()); ok {
 			c.Error("the node is still there")
 		}

@@ -33,7 +33,7 @@ func (d *Discovery) Observe(ctx context.Context) iter.Seq2[Cluster, error] {
 
 // observe returns nil when yield has returned false or ctx has ended.
 func (d *Discovery) observe(ctx context.Context, yield func(Cluster) bool) error {
-	l, err := d.registry.look() //nolint:contextcheck // what all who look share ends with none of their contexts
+	l, err := d.registry.look("") //nolint:contextcheck // what all who look share ends with none of their contexts
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,9 @@ type registry struct {
 	lease    *lease.Lease
 
 	mu      sync.Mutex
-	mirror  *mirror // nil while nobody looks
-	lookers map[*looker]bool
-	idle    *time.Timer // while the mirror is kept and nobody looks
+	mirror  *mirror                     // nil while nobody looks
+	lookers map[string]map[*looker]bool // by the service that they follow; "" for those who look at everything
+	idle    *time.Timer                 // while the mirror is kept and nobody looks
 	closed  bool
 	wg      sync.WaitGroup
 }
@@ -32,9 +32,12 @@ type registry struct {
 type mirror struct {
 	r      *registry
 	cancel context.CancelFunc
-	items  map[string]item // by the key without the prefix; guarded by the registry's mutex
-	loaded bool
-	asOf   time.Time
+
+	// Guarded by the registry's mutex.
+	items     map[string]item                // by the key without the prefix
+	endpoints map[string]map[string]Endpoint // those among the items, by service and key
+	loaded    bool
+	asOf      time.Time
 }
 
 // An item is a record that was understood.
@@ -43,15 +46,16 @@ type item struct {
 	value   any // a Node, an Instance or an Endpoint
 }
 
-// A looker is woken after every change.
+// A looker is woken after every change that concerns it.
 type looker struct {
 	r       *registry
+	service string
 	changed chan struct{} // holds a token when there may be something new
 	sub     *lease.Subscription
 }
 
-// look begins to look. Whoever looks must leave.
-func (r *registry) look() (*looker, error) {
+// look begins to look at one service, or at everything for an empty name. Whoever looks must leave.
+func (r *registry) look(service string) (*looker, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -64,15 +68,22 @@ func (r *registry) look() (*looker, error) {
 	if r.mirror == nil {
 		r.begin()
 	}
-	l := &looker{r: r, changed: make(chan struct{}, 1)}
-	r.lookers[l] = true
-	l.sub = r.lease.Subscribe("", l.wake)
+	l := &looker{r: r, service: service, changed: make(chan struct{}, 1)}
+	if r.lookers[service] == nil {
+		r.lookers[service] = map[*looker]bool{}
+	}
+	r.lookers[service][l] = true
+	queue := ""
+	if service != "" {
+		queue = electionOf(service)
+	}
+	l.sub = r.lease.Subscribe(queue, l.wake)
 	return l, nil
 }
 
 func (r *registry) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &mirror{r: r, cancel: cancel, items: map[string]item{}}
+	m := &mirror{r: r, cancel: cancel}
 	f := r.follower
 	f.Apply = m.apply
 	r.mirror = m
@@ -91,7 +102,9 @@ func (l *looker) leave() {
 	r := l.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.lookers, l)
+	if delete(r.lookers[l.service], l); len(r.lookers[l.service]) == 0 {
+		delete(r.lookers, l.service)
+	}
 	if len(r.lookers) > 0 || r.closed {
 		return
 	}
@@ -134,38 +147,66 @@ func (m *mirror) apply(u engine.Update) {
 	defer r.mu.Unlock()
 	if u.Reset {
 		m.items = make(map[string]item, len(u.Changes))
+		m.endpoints = map[string]map[string]Endpoint{}
 		m.loaded = true
 	}
+	concerned := map[string]bool{}
 	for _, c := range u.Changes {
-		m.change(c)
+		m.change(c, concerned)
 	}
 	if u.AsOf.After(m.asOf) {
 		m.asOf = u.AsOf
 	}
-	if r.mirror == m && (u.Reset || len(u.Changes) > 0) {
-		for l := range r.lookers {
-			l.wake()
+	switch {
+	case r.mirror != m:
+	case u.Reset:
+		for service := range r.lookers {
+			r.wake(service)
+		}
+	case len(u.Changes) > 0:
+		r.wake("")
+		for service := range concerned {
+			r.wake(service)
 		}
 	}
 }
 
-// change applies one change. What is not understood is not there: the record of another program, or of a cluster whose prefix
-// continues this one's.
-func (m *mirror) change(c engine.Change) {
+func (r *registry) wake(service string) {
+	for l := range r.lookers[service] {
+		l.wake()
+	}
+}
+
+// change applies one change, and notes which service it concerns. What is not understood is not there: the record of another
+// program, or of a cluster whose prefix continues this one's.
+func (m *mirror) change(c engine.Change, concerned map[string]bool) {
 	key := strings.TrimPrefix(c.Record.Key, m.r.follower.Prefix)
 	kind, id, _ := strings.Cut(key, "/")
 	if id == "" || strings.Contains(id, "/") {
 		return
 	}
+	if e, ok := m.items[key].value.(Endpoint); ok {
+		concerned[e.Service] = true
+		if delete(m.endpoints[e.Service], key); len(m.endpoints[e.Service]) == 0 {
+			delete(m.endpoints, e.Service)
+		}
+	}
+	delete(m.items, key)
 	if c.Deleted {
-		delete(m.items, key)
 		return
 	}
 	value, err := decode(kind, id, c.Record.Value)
 	if err != nil {
-		delete(m.items, key)
 		m.r.follower.Logger.Debug("record not understood", "key", c.Record.Key, "err", err)
 		return
 	}
-	m.items[strings.Clone(key)] = item{session: c.Record.Session, value: value}
+	key = strings.Clone(key)
+	m.items[key] = item{session: c.Record.Session, value: value}
+	if e, ok := value.(Endpoint); ok {
+		concerned[e.Service] = true
+		if m.endpoints[e.Service] == nil {
+			m.endpoints[e.Service] = map[string]Endpoint{}
+		}
+		m.endpoints[e.Service][key] = e
+	}
 }
