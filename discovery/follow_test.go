@@ -78,6 +78,7 @@ func (p *process) trail(service string) *trail {
 		}
 	}()
 	p.c.Cleanup(func() { cancel(); <-done })
+	synctest.Wait()
 	return t
 }
 
