@@ -179,27 +179,30 @@ func (l *Lease) prepare(c *Claim, next call) func() {
 		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Timing.CallTimeout)
 		defer cancel()
 		var err error
+		key := r.Key
 		switch next {
 		case callCreate:
-			r, err = gen.session.Create(ctx, r.Key, value)
+			r, err = gen.session.Create(ctx, key, value)
 		case callReplace:
 			_, err = gen.session.Replace(ctx, r, value)
 		default:
 			err = gen.session.Delete(ctx, r)
 		}
-		l.finish(c, gen, next, r, err)
+		if errors.Is(err, engine.ErrLost) {
+			l.lose(gen, err)
+		}
+		if l.finish(c, gen, next, r, err) {
+			l.log.Warn("record not written", "key", key, "err", err)
+		}
 	}
 }
 
-// finish notes the outcome of a call, unless it belongs to an older session.
-func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err error) {
-	if errors.Is(err, engine.ErrLost) {
-		l.lose(gen, err)
-	}
+// finish notes the outcome of a call, unless it belongs to an older session. It says whether a person should hear of it.
+func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err error) (news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.busy != gen || l.gen != gen {
-		return
+		return false
 	}
 	c.busy = nil
 	switch {
@@ -210,8 +213,8 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 	case err != nil:
 		c.dirty = c.dirty || did == callReplace
 		c.unsure = c.unsure || did == callCreate && c.place.kind == ""
-		l.retry(c, err)
-		return
+		l.retry(c)
+		return c.failures == 1 && !gen.doubt && !l.closed
 	case did == callCreate:
 		l.foundCreated(c, r)
 	case did == callDelete && c.created == r.Created:
@@ -219,6 +222,7 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 	}
 	c.failures = 0
 	l.settle(c)
+	return false
 }
 
 func (l *Lease) foundCreated(c *Claim, r engine.Record) {
@@ -242,10 +246,7 @@ func (l *Lease) finishTaken(c *Claim, r engine.Record, err error) {
 }
 
 // retry tries again after a while that grows with every failure.
-func (l *Lease) retry(c *Claim, err error) {
-	if c.failures == 0 && !l.gen.doubt && !l.closed {
-		l.log.Warn("record not written", "key", c.key(l.gen.id), "err", err)
-	}
+func (l *Lease) retry(c *Claim) {
 	c.failures = min(c.failures+1, 8)
 	c.waits = true
 	wait := min(l.cfg.Timing.CallTimeout/64<<c.failures, l.cfg.Timing.Renewal)

@@ -91,12 +91,12 @@ func (l *Lease) openOnce() (engine.Session, error) {
 func (l *Lease) begin(s engine.Session, sent moment) *generation {
 	gen := &generation{session: s, id: s.ID(), renewed: sent}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.gen = gen
 	for _, c := range l.claims {
 		c.restart()
 		l.settle(c)
 	}
+	l.mu.Unlock()
 	l.log.Info("session opened", "session", gen.id, "ttl", s.TTL())
 	return gen
 }
@@ -131,43 +131,58 @@ func (l *Lease) renewOnce(gen *generation) error {
 	return gen.session.Renew(ctx)
 }
 
-// renewed notes a renewal that succeeded. It prolongs the trust in what is held, and revives nothing.
+// renewed notes a renewal that succeeded.
 func (l *Lease) renewed(gen *generation, sent moment) {
+	if l.prolong(gen, sent) {
+		l.log.Info("session renewed again", "session", gen.id)
+	}
+}
+
+// prolong prolongs the trust in what is held, and revives nothing. It says whether the renewal before this one had failed.
+func (l *Lease) prolong(gen *generation, sent moment) (again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gen != gen {
-		return
+		return false
 	}
 	l.checkStopLine() // a renewal that comes after the stop line comes too late for what is held
 	gen.renewed = sent
-	if gen.doubt {
+	if again = gen.doubt; again {
 		gen.doubt = false
-		l.log.Info("session renewed again", "session", gen.id)
 		l.pump()
 	}
 	l.armStopLine()
 	l.flagOwn()
+	return again
 }
 
+// doubt notes a renewal that failed.
 func (l *Lease) doubt(gen *generation, err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.gen != gen || l.ctx.Err() != nil {
+		l.mu.Unlock()
 		return
 	}
 	l.checkStopLine()
 	gen.doubt = true
-	l.log.Warn("session not renewed", "session", gen.id, "trusted", l.remaining(), "err", err)
+	trusted := l.remaining()
+	l.mu.Unlock()
+	l.log.Warn("session not renewed", "session", gen.id, "trusted", trusted, "err", err)
 }
 
 // lose ends everything that rests on gen. Who still wants a place gets one in the next session.
 func (l *Lease) lose(gen *generation, reason error) {
+	if l.forsake(gen, reason) {
+		l.log.Warn("session lost", "session", gen.id, "err", reason)
+	}
+}
+
+func (l *Lease) forsake(gen *generation, reason error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.gen != gen {
-		return
+		return false
 	}
-	l.log.Warn("session lost", "session", gen.id, "err", reason)
 	l.gen = nil
 	l.endHolds(fmt.Errorf("%w: %w", ErrLost, reason))
 	for _, c := range l.claims {
@@ -175,15 +190,15 @@ func (l *Lease) lose(gen *generation, reason error) {
 		l.settle(c)
 	}
 	l.wakeSession()
+	return true
 }
 
 // park gives up for good: the store is not the one that it was, and leading on it is a person's decision.
 func (l *Lease) park(err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.parked = err
+	l.mu.Unlock()
 	l.log.Error("no session is opened any more: restart this process when the store is to be trusted again", "err", err)
-	l.flagOwn()
 }
 
 func (l *Lease) wakeSession() {
