@@ -15,6 +15,7 @@ import (
 // import, and the more may import it.
 var floors = [][]string{
 	{"cmd/...", "lab/...", "examples/..."},
+	{chooser},
 	{"dashboard/...", "grpcsingleton/...", "httpsingleton/...", "schedule/..."},
 	{"."},
 	{"discovery/...", "fence/..."},
@@ -24,8 +25,11 @@ var floors = [][]string{
 }
 
 // Beside the house, in folders below engine, stand the engines and their tests' tools. They know package engine alone, and
-// only programs (the top floor) and tests know them.
-const beside = "engine/"
+// only programs (the top floor), what chooses among them for programs, and tests know them.
+const (
+	beside  = "engine/"
+	chooser = "engineurl"
+)
 
 const project = "github.com/singleton-go/singleton"
 
@@ -57,7 +61,7 @@ func climb(from, to string) string {
 			return "an engine knows package engine alone"
 		}
 	case strings.HasPrefix(to, beside):
-		if upper.floor != 0 {
+		if upper.floor != 0 && upper.room != chooser {
 			return "only programs and tests choose an engine"
 		}
 	case upper != lower && upper.floor >= lower.floor:
