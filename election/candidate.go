@@ -94,7 +94,7 @@ func (c *Candidate) step() *term {
 		c.follow(c.term)
 		return nil
 	}
-	if !c.claim.Heads() {
+	if c.claim.Heads() == 0 {
 		stopTimer(c.delay)
 		c.delay, c.waited = nil, false
 		c.makeWay()

@@ -46,45 +46,85 @@ func newLanes() [laneCount]lane {
 // next says what is to be done for c.
 func (c *Claim) next() call {
 	switch {
-	case c.created != 0 && (!c.wanted || c.again):
+	case c.doomed() != 0:
 		return callDelete
 	case c.created != 0 && c.dirty:
 		return callReplace
-	case c.created == 0 && c.unsure && !c.wanted:
+	case c.created != 0:
+		return callNone
+	case !c.wanted && c.unsure:
 		return callCreate // finds out what to delete
-	case c.created == 0 && !c.wanted:
+	case !c.wanted:
 		return callDone
-	case c.created == 0 && c.after != nil && c.after.created == 0:
+	case c.token != 0:
+		return callNone // lost, and its owner has not left it yet
+	case c.after != nil && c.after.created == 0:
 		return callLater
-	case c.created == 0 && c.token == 0:
-		return callCreate
 	}
-	return callNone
+	return callCreate
 }
 
-// settle sees to it that the next call for c is made.
+// doomed is the record that is to be deleted, 0 if there is none: the claim's own, or one whose creation seemed to have
+// failed and was seen to land when it was too late.
+func (c *Claim) doomed() uint64 {
+	switch {
+	case c.created != 0 && (!c.wanted || c.again):
+		return c.created
+	case c.created == 0 && (!c.wanted || c.token != 0) && c.seen > c.removed:
+		return c.seen
+	}
+	return 0
+}
+
+// settle sees to it that the next call for c is made, or that c is forgotten when there is none.
 func (l *Lease) settle(c *Claim) {
-	if l.closed {
+	next := c.next()
+	switch {
+	case l.claims[c.place] != c: // it waits for the one before it, or has gone
 		if !c.wanted {
 			l.forget(c)
 		}
-		return
-	}
-	if c.busy != nil || c.waits {
-		return
-	}
-	next := c.next()
-	switch {
+	case l.closed:
+		c.end(ErrClosed)
+		l.forget(c)
+	case c.busy != nil:
 	case next == callDone:
 		l.forget(c)
+	case c.pause != nil:
 	case next == callNone:
 		c.tellSettled()
-	case next == callLater: // finish of the other comes back to it
+	case next == callLater: // foundCreated of the other comes back to it
 	case l.gen != nil && !c.queued:
 		c.queued = true
 		ln := c.lane(next)
 		l.lanes[ln].queue = append(l.lanes[ln].queue, c)
 		l.pump()
+	}
+}
+
+// forget lets a claim go that has nothing in the store, and lets the next one begin on the same place.
+func (l *Lease) forget(c *Claim) {
+	c.tellSettled()
+	first := l.claims[c.place]
+	switch {
+	case first == c && c.heir != nil:
+		l.claims[c.place] = c.heir
+	case first == c:
+		delete(l.claims, c.place)
+	case first != nil && first.heir == c:
+		first.heir = nil
+	default:
+		return // forgotten before
+	}
+	if c.sub != nil {
+		l.unsubscribe(c.sub)
+	}
+	if c.after != nil {
+		c.after.then = slices.DeleteFunc(c.after.then, func(x *Claim) bool { return x == c })
+	}
+	close(c.gone)
+	if first == c && c.heir != nil {
+		l.settle(c.heir)
 	}
 }
 
@@ -99,29 +139,7 @@ func (c *Claim) lane(next call) int {
 	}
 }
 
-func (l *Lease) forget(c *Claim) {
-	if l.claims[c.place] != c {
-		return
-	}
-	delete(l.claims, c.place)
-	if c.sub != nil {
-		l.unsubscribe(c.sub)
-	}
-	if c.after != nil {
-		c.after.then = slices.DeleteFunc(c.after.then, func(x *Claim) bool { return x == c })
-	}
-	c.tellSettled()
-	close(c.gone)
-}
-
-func (c *Claim) tellSettled() {
-	for _, done := range c.settled {
-		close(done)
-	}
-	c.settled = nil
-}
-
-// pump starts as many workers as the lanes allow.
+// pump starts as many workers as the lanes allow. It is called when a lane gets a claim, and when lanes are opened again.
 func (l *Lease) pump() {
 	for i := range l.lanes {
 		ln := &l.lanes[i]
@@ -156,12 +174,11 @@ func (l *Lease) take(lane int) (*Claim, func()) {
 		c := ln.queue[0]
 		ln.queue = ln.queue[1:]
 		c.queued = false
-		if next := c.next(); next >= callCreate && c.busy == nil && l.claims[c.place] == c {
-			if c.lane(next) == lane {
-				return c, l.prepare(c, next)
-			}
-			l.settle(c) // what it needs has changed while it waited here
+		next := c.next()
+		if l.claims[c.place] == c && c.busy == nil && next >= callCreate && c.lane(next) == lane {
+			return c, l.prepare(c, next)
 		}
+		l.settle(c) // what it needs has changed while it waited here
 	}
 	ln.running--
 	return nil, nil
@@ -172,7 +189,9 @@ func (l *Lease) prepare(c *Claim, next call) func() {
 	gen, value := l.gen, []byte(c.value)
 	r := engine.Record{Key: c.key(gen.id), Session: gen.id, Created: c.created}
 	c.busy = gen
-	if next != callDelete {
+	if next == callDelete {
+		r.Created = c.doomed()
+	} else {
 		c.dirty = false
 	}
 	return func() {
@@ -205,57 +224,61 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 		return false
 	}
 	c.busy = nil
+	defer l.settle(c)
 	switch {
-	case did == callCreate && errors.Is(err, engine.ErrExists):
-		l.finishTaken(c, r, err)
+	case did == callCreate && (err == nil || errors.Is(err, engine.ErrExists)):
+		err = l.foundRecord(c, r, err)
 	case did == callReplace && errors.Is(err, engine.ErrGone):
 		l.sawGone(c)
-	case err != nil:
-		c.dirty = c.dirty || did == callReplace
-		c.unsure = c.unsure || did == callCreate && c.place.kind == ""
-		l.retry(c)
-		return c.failures == 1 && !gen.doubt && !l.closed
+		err = nil
+	case did == callReplace:
+		c.dirty = c.dirty || err != nil
 	case did == callCreate:
-		l.foundCreated(c, r)
-	case did == callDelete && c.created == r.Created:
-		c.created, c.again = 0, false
+		c.unsure = c.place.kind == ""
+	case err == nil:
+		c.noteRemoved(r.Created)
 	}
-	c.failures = 0
-	l.settle(c)
-	return false
+	if err == nil {
+		c.failures = 0
+		return false
+	}
+	l.retry(c)
+	return c.failures == 1 && !gen.doubt && !l.closed
 }
 
-func (l *Lease) foundCreated(c *Claim, r engine.Record) {
-	c.created, c.known, c.unsure = r.Created, time.Now(), false
-	l.checkGone(c)
-	for _, next := range c.then {
-		l.settle(next)
+// foundRecord notes the record that a creation found or made. What is there already is our own, from a creation whose reply
+// was lost, or another session's. Only this answer of the store's adopts a record. The mirror would not do: it may still show
+// one that was given up before.
+func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
+	c.unsure = false
+	switch {
+	case r.Session == l.gen.id:
+		c.created, c.known = r.Created, time.Now()
+		c.dirty = c.dirty || taken != nil && string(r.Value) != c.value
+		l.checkGone(c)
+		for _, next := range c.then {
+			l.settle(next)
+		}
+		return nil
+	case c.place.kind == "":
+		return taken // until the other's has gone
 	}
-}
-
-// finishTaken handles a key that already has a record: our own, from a creation whose reply was lost, or another's. Only
-// this answer of the store's adopts a record. The mirror would not do: it may still show one that was given up before.
-func (l *Lease) finishTaken(c *Claim, r engine.Record, err error) {
-	if r.Session == l.gen.id {
-		c.dirty = c.dirty || string(r.Value) != c.value
-		l.foundCreated(c, r)
-		return
-	}
-	c.wanted, c.unsure, c.err = false, false, fmt.Errorf("record %s of session %s: %w", r.Key, r.Session, err)
-	l.flag(c.sub)
+	c.end(fmt.Errorf("record %s of session %s: %w", r.Key, r.Session, taken))
+	return nil
 }
 
 // retry tries again after a while that grows with every failure.
 func (l *Lease) retry(c *Claim) {
 	c.failures = min(c.failures+1, 8)
-	c.waits = true
 	wait := min(l.cfg.Timing.CallTimeout/64<<c.failures, l.cfg.Timing.Renewal)
-	time.AfterFunc(jitter(wait), func() {
+	var pause *time.Timer
+	pause = time.AfterFunc(jitter(wait), func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		c.waits = false
-		if l.claims[c.place] == c {
+		if c.pause == pause {
+			c.pause = nil
 			l.settle(c)
 		}
 	})
+	c.pause = pause
 }

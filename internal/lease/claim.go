@@ -3,8 +3,6 @@ package lease
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
 	"time"
 )
 
@@ -21,6 +19,7 @@ type Claim struct {
 	dirty  bool // the value is to be written
 	unsure bool // a creation got no reply, and no mirror would show its record
 
+	heir  *Claim   // the next claim on the same place, which begins when this one, no longer wanted, is gone
 	after *Claim   // the record that must be there first
 	then  []*Claim // those that wait for this record
 
@@ -28,13 +27,14 @@ type Claim struct {
 	known   time.Time // when that was learned
 	seen    uint64    // of the record in the mirror; 0 while there is none
 	highest uint64    // the highest Created ever mirrored here in this session
+	removed uint64    // the highest Created that is known to be gone
 
 	token  uint64                  // once held, the claim is bound to this record for ever
 	cancel context.CancelCauseFunc // until the hold has ended
 
 	busy     *generation // a call is under way on this one's session
 	queued   bool
-	waits    bool // for its next try after a failure
+	pause    *time.Timer // until the next try after a failure
 	failures int
 	err      error
 	settled  []chan struct{}
@@ -42,17 +42,18 @@ type Claim struct {
 }
 
 // Candidate claims a place in the queue of this election. The value is the candidate's ID. See [Subscription] for changed,
-// which is called after changes to this election and to the trust in the session.
+// which is called after changes to this election and to the trust in the session. [Lease.Close] ends a claim that isn't held.
 func (l *Lease) Candidate(election, value string, changed func()) (*Claim, error) {
 	return l.claim(place{kind: Candidate, election: election}, value, changed)
 }
 
-// Wish claims the one place for a wish to this election's leader. If another session has it, the claim ends with an error.
+// Wish claims the one place for a wish to this election's leader. If another session has it, the claim ends with
+// [engine.ErrExists].
 func (l *Lease) Wish(election, value string, changed func()) (*Claim, error) {
 	return l.claim(place{kind: Wish, election: election, name: "ask"}, value, changed)
 }
 
-// Record claims a record outside the election range. It is not mirrored.
+// Record claims a record outside the election range. It is not mirrored. While another session has the place, it waits.
 func (l *Lease) Record(key, value string) (*Claim, error) {
 	return l.claim(place{name: key}, value, nil)
 }
@@ -70,11 +71,14 @@ func (l *Lease) claim(p place, value string, changed func()) (*Claim, error) {
 	return l.claimAfter(nil, p, value, changed)
 }
 
+// claimAfter makes a claim. One on the same place that is on its way out is waited for; its owner wants it no longer, or it
+// never had one.
 func (l *Lease) claimAfter(first *Claim, p place, value string, changed func()) (*Claim, error) {
-	if l.closing {
+	before := l.claims[p]
+	switch {
+	case l.closing:
 		return nil, ErrClosed
-	}
-	if l.claims[p] != nil {
+	case before != nil && (before.wanted || before.heir != nil):
 		return nil, fmt.Errorf("%s: %w", p.election+p.name, ErrDuplicate)
 	}
 	c := &Claim{l: l, place: p, value: value, wanted: true, after: first, gone: make(chan struct{})}
@@ -85,17 +89,14 @@ func (l *Lease) claimAfter(first *Claim, p place, value string, changed func()) 
 		c.sub = &Subscription{l: l, queue: p.election, fn: changed}
 		l.subscribe(c.sub)
 	}
-	l.claims[p] = c
+	if before != nil {
+		before.heir = c
+	} else {
+		l.claims[p] = c
+	}
 	l.settle(c)
 	l.wakeSession()
 	return c, nil
-}
-
-// sweep makes a claim that nobody wants on a record that nothing owns, so that it is deleted.
-func (l *Lease) sweep(p place, e Entry) *Claim {
-	c := &Claim{l: l, place: p, created: e.Created, known: time.Now(), gone: make(chan struct{})}
-	l.claims[p] = c
-	return c
 }
 
 // key is the claim's key in the session with this ID.
@@ -137,13 +138,17 @@ func (c *Claim) Leave(cause error) {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.wanted = false
+	if c.wanted {
+		c.wanted = false
+		c.stopPause() // what kept a creation from its next try doesn't keep a deletion from its first
+	}
 	l.endHold(c, cause)
 	l.settle(c)
 	l.checkEmpty()
 }
 
-// Gone is closed when the claim has been left and its record is known to be gone, or the lease is closed.
+// Gone is closed when the claim has been left, or has ended by itself, and its record is known to be gone, or when the lease
+// is closed.
 func (c *Claim) Gone() <-chan struct{} { return c.gone }
 
 // Err says why the claim ended by itself, if it did.
@@ -168,100 +173,33 @@ func (c *Claim) Settled(ctx context.Context) error {
 	}
 }
 
-// Hold begins the hold of a claim that has won: its own live record was seen at the head of the queue, and the session is
-// trusted. The context, a child of parent, ends at the stop line, and at once when the loss is known; its cause is then
-// [ErrLost]. A claim is held once, until it is left.
-func (c *Claim) Hold(parent context.Context) (ctx context.Context, token uint64, ok bool) {
-	l := c.l
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closing || !c.wanted || c.again || c.token != 0 || !l.heads(c) || l.remaining() <= 0 {
-		return nil, 0, false
-	}
-	ctx, c.cancel = context.WithCancelCause(parent)
-	c.token = c.created
-	l.running++
-	l.armStopLine()
-	return ctx, c.token, true
-}
+// The functions below need mu.
 
-// Heads says whether the claim's own record is at the head of its queue.
-func (c *Claim) Heads() bool {
-	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	return c.l.heads(c)
-}
-
-// Check ends the hold if the stop line has passed and its timer has not come yet, as after a suspension.
-func (c *Claim) Check() {
-	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	c.l.checkStopLine()
-}
-
-// Clean says whether the last leader before this claim was seen to go with its runner returned.
-func (c *Claim) Clean() bool {
-	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	q := c.l.queues[c.place.election]
-	return q != nil && q.gone != 0 && slices.ContainsFunc(q.released, func(e Entry) bool {
-		return e.Value == strconv.FormatUint(q.gone, 10)
-	})
-}
-
-func (c *Claim) held() bool { return c.token != 0 && c.wanted }
-
-func (l *Lease) heads(c *Claim) bool {
-	q := l.queues[c.place.election]
-	return l.gen != nil && c.created != 0 && q != nil && len(q.candidates) > 0 &&
-		q.candidates[0].Created == c.created && q.candidates[0].Session == l.gen.id
-}
-
-// What the mirror shows of own records. These need mu.
-
-func (l *Lease) sawRecord(p place, e Entry) {
-	if l.gen == nil || e.Session != l.gen.id {
-		return
-	}
-	p = l.own(p)
-	c := l.claims[p]
-	if c == nil {
-		c = l.sweep(p, e)
-	}
-	c.seen, c.highest = e.Created, max(c.highest, e.Created)
-	l.settle(c)
-}
-
-func (l *Lease) sawDeleted(p place) {
-	if c := l.claims[l.own(p)]; c != nil {
-		c.seen = 0
-		l.checkGone(c)
+// end ends a claim that its owner has not left.
+func (c *Claim) end(err error) {
+	if c.wanted {
+		c.wanted, c.err = false, err
+		c.stopPause()
 	}
 }
 
-// checkGone notices that the record was seen, and is seen no longer.
-func (l *Lease) checkGone(c *Claim) {
-	if c.created != 0 && c.seen == 0 && c.highest >= c.created {
-		l.sawGone(c)
+func (c *Claim) stopPause() {
+	if c.pause != nil {
+		c.pause.Stop()
+		c.pause = nil
 	}
 }
 
-func (l *Lease) sawGone(c *Claim) {
-	c.created, c.again = 0, false
-	l.endHold(c, fmt.Errorf("%w: its record was removed", ErrLost))
-	l.settle(c)
-}
-
-// own turns the name of a place into that of a claim.
-func (l *Lease) own(p place) place {
-	if l.gen != nil && p.name == l.gen.id {
-		p.name = ""
+func (c *Claim) tellSettled() {
+	for _, done := range c.settled {
+		close(done)
 	}
-	return p
+	c.settled = nil
 }
 
 // restart forgets what was known in the session before.
 func (c *Claim) restart() {
-	c.created, c.seen, c.highest = 0, 0, 0
-	c.again, c.dirty, c.unsure, c.waits, c.busy, c.failures = false, false, false, false, nil, 0
+	c.created, c.seen, c.highest, c.removed = 0, 0, 0, 0
+	c.again, c.dirty, c.unsure, c.busy, c.failures = false, false, false, nil, 0
+	c.stopPause()
 }

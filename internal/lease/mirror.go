@@ -2,6 +2,7 @@ package lease
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unique"
 
@@ -29,7 +30,7 @@ type queue struct {
 	candidates []Entry // by rising Created: the first one leads
 	wishes     []Entry
 	released   []Entry
-	gone       uint64 // Created of the last head that was seen to go; 0 after a gap in what was seen
+	clean      bool // the last head was seen to go, and before that to note that its runner had returned
 	subs       []*Subscription
 }
 
@@ -69,7 +70,7 @@ func (q *queue) drop(kind, name string) {
 	}
 	list := q.list(kind)
 	if kind == Candidate && i == 0 {
-		q.gone = (*list)[0].Created
+		q.clean = q.notes(q.candidates[0].Created) // now: the note itself may go next
 	}
 	*list = slices.Delete(*list, i, i+1)
 }
@@ -78,9 +79,15 @@ func (q *queue) find(kind, name string) int {
 	return slices.IndexFunc(*q.list(kind), func(e Entry) bool { return e.Name == name })
 }
 
+// notes says whether the term with this token was noted to have ended with its runner returned.
+func (q *queue) notes(token uint64) bool {
+	note := strconv.FormatUint(token, 10)
+	return slices.ContainsFunc(q.released, func(e Entry) bool { return e.Value == note })
+}
+
 // clear forgets all entries. Whoever led since is not known.
 func (q *queue) clear() {
-	q.candidates, q.wishes, q.released, q.gone = nil, nil, nil, 0
+	q.candidates, q.wishes, q.released, q.clean = nil, nil, nil, false
 }
 
 func (q *queue) idle() bool {

@@ -1,11 +1,8 @@
 package lease_test
 
 import (
-	"context"
-	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,105 +10,24 @@ import (
 	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engine/enginetest"
 	"github.com/singleton-go/singleton/engine/ramengine"
-	"github.com/singleton-go/singleton/internal/lease"
 )
 
-// registrar is a process that only writes records, on a connection whose creations are noted.
-type registrar struct {
-	*lease.Lease
-	store *ramengine.Engine
-	conn  *enginetest.Faulty
-
-	mu      sync.Mutex
-	created []string // the keys, in the order of the requests
-	fate    func(enginetest.Call) enginetest.Fate
-}
-
-func startRegistrar(t *testing.T) *registrar {
-	t.Helper()
-	store := ramengine.New()
-	r := &registrar{store: store, conn: enginetest.NewFaulty(store.Connect())}
-	r.conn.Decide(r.decide)
-	l, err := lease.Start(lease.Config{
-		Engine: r.conn, Range: "election//t/", Owner: "registrar", Timing: lease.Timing{}.WithDefaults(),
-		Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Lease = l
-	t.Cleanup(func() {
-		if err := l.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-		r.conn.Close()
-	})
-	return r
-}
-
-func (r *registrar) decide(c enginetest.Call) enginetest.Fate {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if c.Op == enginetest.OpCreate {
-		r.created = append(r.created, c.Key)
-	}
-	if r.fate == nil {
-		return enginetest.Fate{}
-	}
-	return r.fate(c)
-}
-
-func (r *registrar) doom(fate func(enginetest.Call) enginetest.Fate) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.fate = fate
-}
-
-func (r *registrar) creations() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.created)
-}
-
-func (r *registrar) keys() (keys []string) {
-	for u := range r.store.Watch(context.Background(), engine.WatchOptions{Prefix: "/t/"}) {
-		for _, c := range u.Changes {
-			keys = append(keys, c.Record.Key)
-		}
-		break
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-func record(t *testing.T) func(*lease.Claim, error) *lease.Claim {
-	return func(c *lease.Claim, err error) *lease.Claim {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-}
-
 func TestRecordOutsideTheElectionsIsCreatedOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := startRegistrar(t)
-		record(t)(r.Record("/t/a", "1"))
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		must(t)(p.Record("/t/a", "1"))
 		time.Sleep(10 * time.Minute)
-		if got := r.creations(); len(got) != 1 {
+		if got := p.creations(); len(got) != 1 {
 			t.Errorf("in ten quiet minutes the record was created %d times, want once: %v", len(got), got)
 		}
 	})
 }
 
 func TestRecordAfterAnotherIsCreatedAfterItInEverySession(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := startRegistrar(t)
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
 		attempts := 0
-		r.doom(func(c enginetest.Call) enginetest.Fate {
+		p.doom(func(c enginetest.Call) enginetest.Fate {
 			if c.Op == enginetest.OpCreate && c.Key == "/t/first" {
 				if attempts++; attempts%3 != 0 { // the third try in each session goes through
 					return enginetest.Fate{Dropped: true}
@@ -119,64 +35,150 @@ func TestRecordAfterAnotherIsCreatedAfterItInEverySession(t *testing.T) {
 			}
 			return enginetest.Fate{}
 		})
-		first := record(t)(r.Record("/t/first", "1"))
+		first := must(t)(p.Record("/t/first", "1"))
 		for _, key := range []string{"/t/x", "/t/y"} {
-			record(t)(r.RecordAfter(first, key, "2"))
+			must(t)(p.RecordAfter(first, key, "2"))
 		}
 		time.Sleep(time.Minute)
-		if err := engine.End(t.Context(), r.store, r.Session()); err != nil {
-			t.Fatal(err)
-		}
+		p.endSession()
 		time.Sleep(time.Minute)
-		got := r.creations()
+		got := p.creations()
 		if len(got) != 10 || strings.Join(append(got[:3:3], got[5:8]...), " ") != strings.Repeat("/t/first ", 5)+"/t/first" {
 			t.Errorf("requests came as %v, want three for /t/first before those for /t/x and /t/y, twice", got)
 		}
-		if keys := r.keys(); len(keys) != 3 {
-			t.Errorf("the store has %v, want three records", keys)
-		}
+		mustHave(t, store, "/t/", "/t/first", "/t/x", "/t/y")
 	})
 }
 
 func TestRecordThatWaitsForAnotherCanBeLeft(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := startRegistrar(t)
-		heal := r.conn.Cut()
-		first := record(t)(r.Record("/t/first", "1"))
-		second := record(t)(r.RecordAfter(first, "/t/second", "2"))
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		heal := p.conn.Cut()
+		first := must(t)(p.Record("/t/first", "1"))
+		second := must(t)(p.RecordAfter(first, "/t/second", "2"))
 		second.Leave(nil)
 		heal()
 		<-second.Gone()
 		time.Sleep(time.Minute)
-		if keys := r.keys(); !slices.Equal(keys, []string{"/t/first"}) {
-			t.Errorf("the store has %v, want /t/first alone", keys)
-		}
+		mustHave(t, store, "/t/", "/t/first")
 	})
 }
 
 func TestRecordWhoseCreationLandedAfterItWasLeftIsRemoved(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		r := startRegistrar(t)
-
-		lost := false
-		r.doom(func(c enginetest.Call) enginetest.Fate {
-			if c.Op == enginetest.OpCreate && !lost {
-				lost = true
-				return enginetest.Fate{Lost: true}
-			}
-			return enginetest.Fate{}
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		p.doom(func(c enginetest.Call) enginetest.Fate {
+			return enginetest.Fate{Lost: c.Op == enginetest.OpCreate && c.N == 1}
 		})
-		c := record(t)(r.Record("/t/a", "1"))
+		c := must(t)(p.Record("/t/a", "1"))
 		synctest.Wait()
-		if keys := r.keys(); len(keys) != 1 {
-			t.Fatalf("the store has %v, want the record whose reply was lost", keys)
-		}
+		mustHave(t, store, "/t/", "/t/a")
 		c.Leave(nil)
 		<-c.Gone()
-		if keys := r.keys(); len(keys) != 0 {
-			t.Errorf("the store has %v, want nothing: its owner left it", keys)
+		mustHave(t, store, "/t/")
+	})
+}
+
+// A process that is started anew finds the records of the one before it, until that one's session has expired.
+func TestRecordWaitsWhileAnotherSessionHasItsPlace(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		s, err := store.Open(t.Context(), engine.SessionOptions{TTL: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Create(t.Context(), "/t/a", []byte("old")); err != nil {
+			t.Fatal(err)
+		}
+		p := join(t, store)
+		must(t)(p.Record("/t/a", "new"))
+		b := must(t)(p.Record("/t/a/b", "new"))
+		left := must(t)(p.Record("/t/c", "new"))
+		left.Leave(nil)
+		p.until(15 * time.Second)
+		if got := stored(t, store, "/t/"); len(got) != 2 || got[1].Key != "/t/a" || string(got[1].Value) != "new" {
+			t.Errorf("the store has %v, want the new record", got)
+		}
+		b.Leave(nil)
+		<-b.Gone()
+	})
+}
+
+func TestRecordThatAnotherSessionHasCanBeLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		s, err := store.Open(t.Context(), engine.SessionOptions{TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Create(t.Context(), "/t/a", nil); err != nil {
+			t.Fatal(err)
+		}
+		p := join(t, store)
+		c := must(t)(p.Record("/t/a", "new"))
+		p.until(30 * time.Second)
+		c.Leave(nil)
+		<-c.Gone()
+		if took := time.Since(p.start) - 30*time.Second; took != 0 {
+			t.Errorf("to leave what was never there took %v, want no time", took)
+		}
+		mustHave(t, store, "/t/", "/t/a")
+	})
+}
+
+func TestRecordIsReplacedWhereAChangedValueMetALostReply(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		p.doom(func(c enginetest.Call) enginetest.Fate {
+			return enginetest.Fate{Lost: c.N == 1 && (c.Op == enginetest.OpCreate || c.Op == enginetest.OpReplace)}
+		})
+		c := must(t)(p.Record("/t/a", "1"))
+		synctest.Wait()
+		c.Set("2")
+		p.until(10 * time.Second)
+		if got := stored(t, store, "/t/"); len(got) != 1 || string(got[0].Value) != "2" {
+			t.Errorf("the store has %v, want the value 2", got)
+		}
+		if n := len(p.sent(enginetest.OpReplace)); n != 2 {
+			t.Errorf("%d requests to replace, want 2: one whose reply was lost, one more", n)
+		}
+	})
+}
+
+func TestRecordCanBeClaimedAgainWhileItIsBeingRemoved(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		first := must(t)(p.Record("/t/a", "1"))
+		synctest.Wait()
+		heal := p.conn.Cut()
+		first.Leave(nil)
+		second := must(t)(p.Record("/t/a", "2"))
+		if _, err := p.Record("/t/a", "3"); err == nil {
+			t.Error("a third claim was not refused")
+		}
+		time.Sleep(time.Second)
+		select {
+		case <-first.Gone():
+			t.Error("the first claim is gone, with its record in the store")
+		default:
+		}
+		heal()
+		<-first.Gone()
+		if err := second.Settled(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := stored(t, store, "/t/"); len(got) != 1 || string(got[0].Value) != "2" {
+			t.Errorf("the store has %v, want the value 2", got)
+		}
+		second.Leave(nil)
+		<-second.Gone()
+		third := must(t)(p.Record("/t/a", "3"))
+		third.Leave(nil)
+		fourth := must(t)(p.Record("/t/a", "4"))
+		fourth.Leave(nil)
+		<-fourth.Gone()
+		<-third.Gone()
+		mustHave(t, store, "/t/")
+		if keys := p.creations(); slices.Contains(keys, "") || len(keys) > 3 {
+			t.Errorf("creations %v", keys)
 		}
 	})
 }

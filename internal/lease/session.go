@@ -96,6 +96,7 @@ func (l *Lease) begin(s engine.Session, sent moment) *generation {
 		c.restart()
 		l.settle(c)
 	}
+	l.pump() // also those that were queued in the session before
 	l.mu.Unlock()
 	l.log.Info("session opened", "session", gen.id, "ttl", s.TTL())
 	return gen

@@ -57,24 +57,6 @@ func (l *Lease) stopLine() {
 	}
 }
 
-// endHolds ends the context of every hold with this cause. It needs mu.
-func (l *Lease) endHolds(cause error) {
-	for _, c := range l.claims {
-		l.endHold(c, cause)
-	}
-	l.stopTimer()
-}
-
-func (l *Lease) endHold(c *Claim, cause error) {
-	if c.cancel == nil {
-		return
-	}
-	c.cancel(fmt.Errorf("election %s: token %d: %w", c.place.election, c.token, cause))
-	c.cancel = nil
-	l.running--
-	l.flag(c.sub)
-}
-
 // Trust says for how long the present session is trusted still, and why no session is opened any more, if so.
 func (l *Lease) Trust() (time.Duration, error) {
 	l.mu.Lock()

@@ -33,6 +33,7 @@ func (l *Lease) apply(u engine.Update) {
 	if u.Reset {
 		for _, c := range l.claims {
 			l.checkGone(c)
+			l.settle(c)
 		}
 	}
 	for name, q := range touched {
@@ -83,8 +84,9 @@ func (l *Lease) mark(asOf time.Time) {
 	l.marked = moment{at: asOf, asleep: min(l.read.asleep, now.asleep)}
 	l.read = now
 	for _, c := range l.claims {
-		if c.place.kind != "" && c.created != 0 && c.seen == 0 && c.known.Before(asOf) {
+		if c.place.kind != "" && c.created != 0 && c.seen != c.created && c.known.Before(asOf) {
 			l.sawGone(c) // created, deleted, and all of it missed
+			l.settle(c)
 		}
 	}
 	l.armStopLine()

@@ -1,0 +1,178 @@
+package lease_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/engine/enginetest"
+	"github.com/singleton-go/singleton/engine/ramengine"
+	"github.com/singleton-go/singleton/internal/lease"
+)
+
+func (p *process) queue(election string) string {
+	return "election//t/singleton/" + election + "/" + p.Session()
+}
+
+func TestCandidateThatLeavesInAnyMomentLeavesNoRecord(t *testing.T) {
+	t.Parallel()
+	const second = time.Second
+	for name, fate := range map[string]enginetest.Fate{
+		"the creation is slow":              {Request: second / 2, Reply: second / 4},
+		"the creation arrives late":         {Request: 3 * second},
+		"the creation's reply is lost":      {Lost: true},
+		"the creation's reply is an error":  {Fail: errors.New("broken")},
+		"the creation is refused":           {Refuse: errors.New("broken")},
+		"the creation never arrives":        {Dropped: true},
+		"the creation arrives after leases": {Request: second * 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				p := join(t, store)
+				must(t)(p.Record("/t/a", "1")) // keeps the session
+				p.doom(func(c enginetest.Call) enginetest.Fate {
+					if c.Op == enginetest.OpCreate && c.Key != "/t/a" && c.N%2 == 0 {
+						return fate
+					}
+					return enginetest.Fate{}
+				})
+				for after := time.Duration(0); after < 2*second; after += 50 * time.Millisecond {
+					c := p.candidate("m")
+					time.Sleep(after)
+					c.Leave(nil)
+					<-c.Gone()
+					time.Sleep(10 * second)
+					mustHave(t, store, "election")
+				}
+			})
+		})
+	}
+}
+
+func TestCandidateThatLeftIsGoneNoLaterThanTheReply(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		p.doomAll(enginetest.Fate{Refuse: errors.New("broken")}, enginetest.OpCreate)
+		c := p.candidate("m")
+		p.until(30 * time.Second) // the pauses between its tries have grown
+		c.Leave(nil)
+		select {
+		case <-c.Gone():
+		default:
+			t.Error("a claim without a record is not gone when it is left")
+		}
+	})
+}
+
+// The watch comes on another way than the replies, and may be behind.
+func TestNewCandidacyIsNotHarmedByALateSightOfTheOldOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		must(t)(p.Record("/t/a", "1"))
+		synctest.Wait()
+		const late = 100 * time.Millisecond
+		for after := time.Duration(0); after < 4*late; after += late / 4 {
+			p.doom(func(c enginetest.Call) enginetest.Fate {
+				switch c.Op {
+				case enginetest.OpUpdate:
+					return enginetest.Fate{Reply: late}
+				case enginetest.OpDelete:
+					return enginetest.Fate{Request: late / 2}
+				}
+				return enginetest.Fate{}
+			})
+			first := p.candidate("m")
+			time.Sleep(time.Millisecond)
+			first.Leave(nil)
+			<-first.Gone()
+			time.Sleep(after)
+			c := p.candidate("m")
+			time.Sleep(time.Second)
+			h := p.hold(c)
+			p.doom(nil)
+			time.Sleep(10 * time.Second)
+			h.mustLast()
+			mustHave(t, store, "election", p.queue("m"))
+			h.Leave(nil)
+			<-h.Gone()
+		}
+	})
+}
+
+func TestSecondCandidacyOfOneSessionIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		c := p.candidate("m")
+		if _, err := p.Candidate("m", "id", func() {}); !errors.Is(err, lease.ErrDuplicate) {
+			t.Errorf("error %v, want %v", err, lease.ErrDuplicate)
+		}
+		synctest.Wait()
+		h := p.hold(c)
+		if _, err := p.Candidate("m", "id", func() {}); !errors.Is(err, lease.ErrDuplicate) {
+			t.Errorf("error %v, want %v", err, lease.ErrDuplicate)
+		}
+		if _, _, ok := c.Hold(t.Context()); ok {
+			t.Error("a claim was held a second time")
+		}
+		h.mustLast()
+	})
+}
+
+// What was queued for a call while renewals failed must not be forgotten when the session turns out to be lost.
+func TestCandidacyThatBeganInAnOutageIsServedInTheNextSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		first := must(t)(p.Record("/t/a", "1"))
+		synctest.Wait()
+		first.Leave(nil)
+		synctest.Wait()
+		heal := p.conn.Cut()
+		p.until(5 * time.Second)
+		c := p.candidate("m")
+		p.until(20 * time.Second)
+		heal()
+		p.until(25 * time.Second)
+		p.hold(c).mustLast()
+	})
+}
+
+func TestLateCreationIsRemovedWhileTheRunnerOfALostTermDrains(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		p.doom(func(c enginetest.Call) enginetest.Fate {
+			if c.Op == enginetest.OpCreate && c.N == 1 {
+				return enginetest.Fate{Request: 5 * time.Second}
+			}
+			return enginetest.Fate{}
+		})
+		c := p.candidate("m")
+		p.until(3 * time.Second)
+		h := p.hold(c)
+		if err := removeByForce(store, p.queue("m")); err != nil {
+			t.Fatal(err)
+		}
+		h.mustEnd(3*time.Second, lease.ErrLost)
+		p.until(6 * time.Second) // the late creation has arrived
+		if n := len(p.sent(enginetest.OpDelete)); n != 1 {
+			t.Errorf("%d deletions, want one of the late record", n)
+		}
+		mustHave(t, store, "election")
+	})
+}
+
+// removeByForce deletes a record of another process.
+func removeByForce(store *ramengine.Engine, key string) error {
+	ctx := context.Background()
+	s, err := store.Open(ctx, engine.SessionOptions{TTL: time.Minute})
+	if err != nil {
+		return err
+	}
+	r, err := s.Create(ctx, key, nil)
+	if !errors.Is(err, engine.ErrExists) {
+		return err
+	}
+	return errors.Join(s.Delete(ctx, r), s.Close(ctx))
+}
