@@ -5,26 +5,27 @@ import (
 	"time"
 )
 
-// A backoff says how long a unit that failed rests.
-type backoff struct {
-	first, limit time.Duration
+// A rest is how long a unit holds back after it has failed: first the one, and at most the other.
+type rest struct{ first, limit time.Duration }
 
-	level int       // how many times the rest has doubled
-	over  time.Time // when the last rest ends
+// A backoff says how long the next rest is.
+type backoff struct {
+	level int       // how many times it has doubled
+	over  time.Time // when the last one ends
 }
 
 // next returns the rest after a failure.
-func (b *backoff) next() time.Duration {
+func (b *backoff) next(r rest) time.Duration {
 	now := time.Now()
-	if well := now.Sub(b.over) / b.limit; well > 0 {
+	if well := now.Sub(b.over) / r.limit; well > 0 {
 		b.level = max(0, b.level-int(min(well, 64)))
 	}
-	d := b.limit
-	if b.level < 32 && b.first < b.limit>>b.level {
-		d = b.first << b.level
+	d := r.limit
+	if b.level < 32 && r.first < r.limit>>b.level {
+		d = r.first << b.level
 		b.level++
 	}
-	d = d*3/4 + rand.N(d/2+1) // what failed in many processes at once shall not come back in all at once
+	d = d - d/4 + rand.N(d/2+1) // what failed in many processes at once shall not come back in all at once
 	b.over = now.Add(d)
 	return d
 }

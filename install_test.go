@@ -103,7 +103,7 @@ func TestWhatIsWrongIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{[]singleton.Unit{{}}, `unit: empty`},
 		{[]singleton.Unit{singleton.Worker("", run)}, `worker: empty`},
 		{[]singleton.Unit{singleton.Service("a/b", run)}, `service "a/b": has '/'`},
-		{[]singleton.Unit{singleton.Service("node", run)}, `service "node": every process has`},
+		{[]singleton.Unit{singleton.Service("node", run)}, `service "node": every node has`},
 		{[]singleton.Unit{singleton.Worker("a", nil)}, `worker "a": Runner: nil`},
 		{[]singleton.Unit{singleton.Worker("a", singleton.RunnerFunc(nil))}, `worker "a": Runner: nil`},
 		{[]singleton.Unit{singleton.Replica("a", schedule.Every(0, run))}, `replica "a": schedule: interval 0s: must be positive`},
@@ -114,7 +114,7 @@ func TestWhatIsWrongIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{[]singleton.Unit{singleton.Worker("a", run, singleton.WithGrace(0))}, `worker "a": Grace 0s: must be positive`},
 		{[]singleton.Unit{singleton.Worker("a", run, singleton.WithBackoff(2, 1))}, `worker "a": Backoff 2ns, limit 1ns:`},
 		{[]singleton.Unit{singleton.Worker("a", run), singleton.Service("b", run,
-			singleton.WithLabels(map[string]string{"k": strings.Repeat("v", 1<<20)}))}, `service b: record of`},
+			singleton.WithLabels(map[string]string{"k": strings.Repeat("v", 1<<20)}))}, `service "b": record of`},
 	} {
 		rt, err := singleton.New(ramengine.New(), singleton.Config{Prefix: "/t"})
 		if err != nil {

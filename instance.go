@@ -9,26 +9,22 @@ import (
 )
 
 // An instance is a unit of this process on its way through its life. While it waits in the queue it has no goroutine; at any
-// other time one goroutine has it, see live. Its mutex is held for moments only, and orders what others see.
+// other time one goroutine has it, see live. Its mutex is held for moments only, and orders what others see. There may be very
+// many that wait, so what those don't need is behind a pointer.
 type instance struct {
 	rt   *Runtime
+	name string // in full; one string for all who keep it
 	unit Unit
 	reg  *discovery.Registration
 
-	// Of the goroutine that has the instance.
-	next   stage // what follows the part of the runner that is being called
-	result error // what that part returned
-
 	mu        sync.Mutex
+	queued    bool // it waits in the queue
+	ended     bool // it has stopped, for now or for good
 	state     State
 	since     time.Time
-	failures  int
-	failed    *failure // the last one
-	entries   int      // how often it has entered the queue
-	queued    bool     // it waits there
 	candidate *election.Candidate
-	run       *run
-	ended     bool
+	run       *run     // from the beginning of a term to its end
+	trouble   *trouble // nil until it fails
 	halt      *halt
 	quit      chan struct{} // closed with halt, made by who waits for it
 }
@@ -41,23 +37,27 @@ type halt struct {
 	done   chan struct{} // closed when the unit has stopped
 }
 
-type failure struct {
-	err error
-	at  time.Time
+// trouble is what went wrong with a unit.
+type trouble struct {
+	failures int
+	err      error // the last one
+	at       time.Time
+	backoff  backoff
 }
 
 func newInstance(rt *Runtime, u Unit) *instance {
-	return &instance{rt: rt, unit: u, state: Init, since: time.Now()}
+	return &instance{rt: rt, name: u.String(), unit: u, state: Init, since: time.Now()}
 }
 
 // register makes the unit known to the cluster.
 func (in *instance) register(d *discovery.Discovery) (err error) {
-	u := discovery.Unit{Kind: discovery.Worker, Name: in.unit.name, Alias: in.unit.alias, Labels: in.unit.labels}
-	if in.unit.kind == service {
-		u.Kind = discovery.Service
-	}
-	in.reg, err = d.Register(u)
+	in.reg, err = d.Register(in.unit.registered())
 	return err
+}
+
+// goes gives the instance a goroutine, which begins at this stage.
+func (in *instance) goes(at stage) {
+	in.rt.live.Go(func() { in.live(at) })
 }
 
 // stop tells the unit to stop, and returns at once. Being told again changes no more than that it is removed.
@@ -75,10 +75,10 @@ func (in *instance) stop(reason error, remove bool) *halt {
 	}
 	switch {
 	case in.ended:
-		in.rt.live.Go(func() { in.live((*instance).stopped) })
+		in.goes((*instance).stopped)
 	case in.queued:
 		in.queued = false
-		in.rt.live.Go(func() { in.live((*instance).leaving) })
+		in.goes((*instance).leaving)
 	case in.run != nil:
 		in.run.tell(h)
 		in.run.end(reason)
@@ -86,16 +86,15 @@ func (in *instance) stop(reason error, remove bool) *halt {
 	return h
 }
 
-// elected begins a term. It is called once for each entry, on a goroutine of the election's.
-func (in *instance) elected(entry int, t election.Term) {
+// elected begins a term. It is called once for each candidate, on a goroutine of the election's, for one unit after the other.
+func (in *instance) elected(t election.Term) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if !in.queued || in.entries != entry {
-		return // it has left meanwhile, and by that ends the term
+	if !in.queued {
+		return // it was told to stop meanwhile; leaving ends the term
 	}
 	in.queued = false
-	in.begin(t)
-	in.rt.live.Go(func() { in.live((*instance).starting) })
+	in.goes(func(in *instance) stage { return in.beginning(t) })
 }
 
 // await waits, and says whether the unit is to go on.
@@ -145,6 +144,9 @@ func (in *instance) set(s State) {
 
 // fail notes what went wrong in the runner.
 func (in *instance) fail(err error) {
-	in.failures++
-	in.failed = &failure{err: err, at: time.Now()}
+	if in.trouble == nil {
+		in.trouble = &trouble{}
+	}
+	in.trouble.failures++
+	in.trouble.err, in.trouble.at = err, time.Now()
 }

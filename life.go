@@ -16,7 +16,7 @@ type stage func(*instance) stage
 func (in *instance) live(at stage) {
 	defer func() {
 		if at != nil { // the runner has taken the goroutine with it, by runtime.Goexit
-			in.rt.live.Go(func() { in.live(in.next) })
+			in.goes(in.run.next)
 		}
 	}()
 	for at != nil {
@@ -26,10 +26,10 @@ func (in *instance) live(at stage) {
 
 var errExited = errors.New("runner ended its goroutine")
 
-// call calls a part of the runner. The next stage finds its outcome in in.result.
+// call calls a part of the runner. The next stage finds its outcome in the run's result.
 func (in *instance) call(part func() error, next stage) stage {
-	in.next, in.result = next, errExited
-	in.result = recovered(part)
+	in.run.next, in.run.result = next, errExited
+	in.run.result = recovered(part)
 	return next
 }
 
@@ -71,41 +71,49 @@ func (in *instance) pending() stage {
 	}
 	in.set(Pending)
 	if in.unit.kind == replica {
-		in.begin(Term{})
-		return (*instance).starting
+		return func(in *instance) stage { return in.beginning(Term{}) }
 	}
-	in.entries++
-	entry := in.entries
-	e := in.rt.d.Election(in.unit.String(), election.WithID(in.reg.ID()), election.WithTakeoverDelay(in.unit.takeover))
-	c, err := e.Enter(in.rt.ctx, func(t Term) { in.elected(entry, t) })
-	if err != nil {
+	e := in.rt.d.Election(in.name, election.WithID(in.reg.ID()), election.WithTakeoverDelay(in.unit.options().takeover))
+	c, err := e.Enter(in.rt.ctx, in.elected)
+	if err != nil { // the program stands in this election by itself, or has closed the discovery
 		in.fail(err)
 		in.set(Error)
-		in.rt.log.Error("unit can't campaign", "unit", in.unit.String(), "err", err)
+		in.rt.log.Error("unit can't campaign", "unit", in.name, "err", err)
 		return (*instance).resting
 	}
 	in.candidate, in.queued = c, true
 	return nil
 }
 
-// starting has won, and prepares the runner.
+// beginning has won.
+func (in *instance) beginning(t election.Term) stage {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.halt != nil {
+		return (*instance).leaving
+	}
+	in.begin(t)
+	return (*instance).starting
+}
+
+// starting prepares the runner.
 func (in *instance) starting() stage {
+	s, ok := in.unit.runner.(Starter)
+	if !ok {
+		return (*instance).started
+	}
 	in.mu.Lock()
 	if in.run.ctx.Err() == nil {
 		in.set(Pending) // as before, but with a token
 	}
 	in.mu.Unlock()
-	if s, ok := in.unit.runner.(Starter); ok {
-		return in.call(func() error { return s.Startup(in.run.ctx) }, (*instance).started)
-	}
-	in.result = nil
-	return (*instance).started
+	return in.call(func() error { return s.Startup(in.run.ctx) }, (*instance).started)
 }
 
 // started has prepared the runner, or failed to.
 func (in *instance) started() stage {
 	r := in.run
-	r.started = in.result == nil
+	r.started = r.result == nil
 	if r.started && r.ctx.Err() == nil {
 		return (*instance).ready
 	}
@@ -118,15 +126,17 @@ func (in *instance) ready() stage {
 	r := in.run
 	if r.ctx.Err() == nil {
 		in.set(Ready)
+		r.ready = true
+		r.publishKept()
+		r.log.Info("unit ready")
 	}
 	in.mu.Unlock()
-	r.log.Info("unit ready")
 	return in.call(func() error { return in.unit.runner.Run(r.ctx) }, (*instance).over)
 }
 
 // over judges why the runner has returned, and ends its context if that hasn't ended.
 func (in *instance) over() stage {
-	r, err := in.run, in.result
+	r, err := in.run, in.run.result
 	r.reason = context.Cause(r.ctx)
 	switch broke := errors.Is(err, errExited) || stackOf(err) != ""; {
 	case broke || err != nil && r.reason == nil:
@@ -164,7 +174,7 @@ func (in *instance) stopping() stage {
 	r := in.run
 	s, ok := in.unit.runner.(Stopper)
 	if !ok || !r.started {
-		in.result = nil
+		r.result = nil
 		return (*instance).releasing
 	}
 	ctx, cancel := r.shutdownContext()
@@ -178,15 +188,16 @@ func (in *instance) stopping() stage {
 func (in *instance) releasing() stage {
 	r := in.run
 	r.finish()
-	if err := in.result; err != nil {
+	if err := r.result; err != nil {
 		r.log.Error("shutdown failed", "err", err, "stack", stackOf(err))
 	}
+	r.awaitWithdrawn()
 	in.leave()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	switch err := in.result; {
+	switch err := r.result; {
 	case err != nil && r.broke:
-		in.failed.err = errors.Join(in.failed.err, err)
+		in.trouble.err = errors.Join(in.trouble.err, err)
 	case err != nil:
 		in.fail(err)
 	}
@@ -203,7 +214,7 @@ func (in *instance) releasing() stage {
 
 // resting has failed, and holds back for a while.
 func (in *instance) resting() stage {
-	if !in.await(nil, in.unit.backoff.next()) {
+	if !in.await(nil, in.trouble.backoff.next(in.unit.options().rest)) {
 		return (*instance).stopped
 	}
 	return (*instance).returning
@@ -232,7 +243,7 @@ func (in *instance) leave() {
 		return
 	}
 	if err := in.candidate.Leave(in.rt.ctx); err != nil {
-		in.rt.log.Warn("place not given up yet", "unit", in.unit.String(), "err", err)
+		in.rt.log.Warn("place not given up yet", "unit", in.name, "err", err)
 	}
 }
 
@@ -242,15 +253,16 @@ func (in *instance) stopped() stage {
 	in.ended = true
 	in.set(Stopped)
 	h := in.halt
+	remove := h != nil && h.remove
 	in.mu.Unlock()
 	if h == nil {
 		return nil
 	}
 	in.reg.Close()
-	if h.remove {
+	if remove {
 		in.rt.remove(in)
 	}
-	in.rt.log.Info("unit stopped", "unit", in.unit.String(), "reason", h.reason)
+	in.rt.log.Info("unit stopped", "unit", in.name, "reason", h.reason)
 	close(h.done)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/singleton-go/singleton/discovery"
 	"github.com/singleton-go/singleton/election"
 )
 
@@ -25,25 +26,31 @@ type run struct {
 	drained  chan struct{} // closed when nobody watches over that any more
 
 	// Of the goroutine that has the instance.
+	next    stage // what follows the part of the runner that is being called
+	result  error // what that part returned
 	started bool
 	reason  error // for Shutdown
 
 	// Under the mutex of the instance.
-	finished bool // Run returned nil by itself
-	broke    bool // the runner failed or panicked
-	deadline time.Time
-	stuck    bool
+	ready     bool // Run was called
+	finished  bool // Run returned nil by itself
+	broke     bool // the runner failed or panicked
+	deadline  time.Time
+	stuck     bool
+	kept      []Endpoint // to be published when the unit is ready
+	published []*discovery.Publication
 }
 
 // begin makes the run of a term. It needs mu.
 func (in *instance) begin(t election.Term) {
 	r := &run{in: in, term: t, returned: make(chan struct{}), drained: make(chan struct{})}
-	base, log := in.rt.ctx, in.rt.log.With("unit", in.unit.String())
-	if t.Token() != 0 {
-		base, log = t.Context(), log.With("token", t.Token())
+	base := in.rt.ctx
+	if t.Token() == 0 {
+		r.log = in.rt.log.With("unit", in.name)
+	} else {
+		base, r.log = t.Context(), in.rt.log.With("unit", in.name, "token", t.Token())
 	}
-	r.log = log
-	r.ctx, r.end = context.WithCancelCause(context.WithValue(base, loggerKey{}, log))
+	r.ctx, r.end = context.WithCancelCause(context.WithValue(base, runKey{}, r))
 	r.late, r.tooLate = context.WithCancelCause(context.WithoutCancel(r.ctx))
 	context.AfterFunc(r.ctx, r.drain)
 	in.run = r
@@ -71,15 +78,17 @@ func (r *run) drain() {
 			lost = nil
 			timer.Reset(time.Until(r.budget()))
 		case <-timer.C:
+			lost = nil // the budget is over, and can't end once more
 			r.outlasts()
 		}
 	}
 }
 
-// told shows that the runner was told to stop, unless it has ended by itself.
+// told shows that the runner was told to stop, unless it has ended by itself. From here on nobody shall call the service.
 func (r *run) told() {
 	r.in.mu.Lock()
 	defer r.in.mu.Unlock()
+	r.withdraw()
 	switch cause := context.Cause(r.ctx); {
 	case r.broke:
 		return
@@ -109,9 +118,9 @@ func (r *run) budget() time.Time {
 	return r.deadline
 }
 
-func (r *run) grace() time.Duration { return cmp.Or(r.in.unit.grace, r.in.rt.config.Grace) }
+func (r *run) grace() time.Duration { return cmp.Or(r.in.unit.options().grace, r.in.rt.config.Grace) }
 
-// outlasts names a runner that has not returned within its budget.
+// outlasts names a runner that has not returned within its budget. A loss after that changes nothing any more.
 func (r *run) outlasts() {
 	r.tooLate(context.DeadlineExceeded)
 	r.in.mu.Lock()

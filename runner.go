@@ -58,13 +58,13 @@ var ErrLost = election.ErrLost
 // TermFrom returns the term that a runner works under. A replica has none.
 func TermFrom(ctx context.Context) (Term, bool) { return election.TermFrom(ctx) }
 
-type loggerKey struct{}
+type runKey struct{}
 
 // LoggerFrom returns the logger of the unit that a runner's context belongs to: that of [Config] with the name of the unit and
 // the token. It is never nil: outside of a unit it logs nothing.
 func LoggerFrom(ctx context.Context) *slog.Logger {
-	if l, ok := ctx.Value(loggerKey{}).(*slog.Logger); ok {
-		return l
+	if r, ok := ctx.Value(runKey{}).(*run); ok {
+		return r.log
 	}
 	return slog.New(slog.DiscardHandler)
 }

@@ -107,13 +107,15 @@ func (c Config) check() error {
 // refused with an error that names it. An orderly stop is no error; one that could not tell the store is, and then the
 // session expires by itself. The failure of a unit never ends Run, nor another unit.
 //
-// A runtime runs once. Runners see the values of ctx, and its end as [ErrStopped].
+// A runtime runs once. Runners see the values of ctx, and its end as [ErrStopped]. Where ctx has ended already, Run checks the
+// units and starts nothing.
 func (rt *Runtime) Run(ctx context.Context, units ...Unit) error {
-	if err := rt.open(ctx, units); err != nil {
-		return fmt.Errorf("singleton: %w", err)
+	err := rt.open(ctx, units)
+	if err == nil {
+		<-ctx.Done()
+		err = rt.shutdown(ctx)
 	}
-	<-ctx.Done()
-	if err := rt.shutdown(ctx); err != nil {
+	if err != nil {
 		return fmt.Errorf("singleton: %w", err)
 	}
 	return nil
@@ -129,6 +131,11 @@ func (rt *Runtime) open(ctx context.Context, units []Unit) error {
 	all, err := rt.join(units)
 	if err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		rt.phase = closing
+		clear(rt.units)
+		return nil
 	}
 	rt.d, err = discovery.Open(rt.engine, discovery.Config{
 		Prefix: rt.config.Prefix, Node: rt.config.Node, Version: rt.config.Version, Timing: rt.config.Timing,
@@ -146,7 +153,7 @@ func (rt *Runtime) open(ctx context.Context, units []Unit) error {
 	}
 	rt.phase, rt.units, rt.ctx = running, all, context.WithoutCancel(ctx)
 	for _, in := range all {
-		rt.live.Go(func() { in.live((*instance).pending) })
+		in.goes((*instance).pending)
 	}
 	return nil
 }
@@ -156,17 +163,24 @@ func (rt *Runtime) join(units []Unit) (map[string]*instance, error) {
 	all := maps.Clone(rt.units)
 	var errs []error
 	for _, u := range units {
-		err := u.check()
-		switch name := u.String(); {
-		case err != nil:
-			errs = append(errs, err)
-		case all[name] != nil:
-			errs = append(errs, fmt.Errorf("%s %q: installed already", u.kind, u.name))
-		default:
-			all[name] = newInstance(rt, u)
+		in, err := rt.admit(u, all)
+		if errs = append(errs, err); err == nil {
+			all[in.name] = in
 		}
 	}
 	return all, errors.Join(errs...)
+}
+
+// admit makes an instance of a unit that is sound and not among these.
+func (rt *Runtime) admit(u Unit, among map[string]*instance) (*instance, error) {
+	if err := u.check(); err != nil {
+		return nil, err
+	}
+	in := newInstance(rt, u)
+	if among[in.name] != nil {
+		return nil, fmt.Errorf("%s %q: installed already", u.kind, u.name)
+	}
+	return in, nil
 }
 
 // shutdown stops everything in order, since ctx has ended.
@@ -175,6 +189,9 @@ func (rt *Runtime) shutdown(ctx context.Context) error {
 	rt.mu.Lock()
 	rt.phase = closing
 	rt.mu.Unlock()
+	if rt.Discovery() == nil {
+		return nil // nothing was started
+	}
 	rt.log.Info("runtime stops", "reason", reason)
 	var halts []*halt
 	for _, group := range rt.groups() {
@@ -237,18 +254,17 @@ func (rt *Runtime) install(u Unit) error {
 	if rt.phase == closing {
 		return fmt.Errorf("%s: %w", u, ErrStopped)
 	}
-	all, err := rt.join([]Unit{u})
+	in, err := rt.admit(u, rt.units)
 	if err != nil {
 		return err
 	}
-	in := all[u.String()]
 	if rt.phase == running {
 		if err := in.register(rt.d); err != nil {
 			return err
 		}
-		rt.live.Go(func() { in.live((*instance).pending) })
+		in.goes((*instance).pending)
 	}
-	rt.units[u.String()] = in
+	rt.units[in.name] = in
 	return nil
 }
 
@@ -274,6 +290,7 @@ func (rt *Runtime) Uninstall(ctx context.Context, name string) error {
 	case <-ctx.Done():
 		return fmt.Errorf("singleton: uninstall %s: not stopped yet: %w", name, context.Cause(ctx))
 	}
+	rt.remove(in) // where the runtime had stopped it first
 	return nil
 }
 
@@ -281,8 +298,8 @@ func (rt *Runtime) Uninstall(ctx context.Context, name string) error {
 func (rt *Runtime) remove(in *instance) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	if name := in.unit.String(); rt.units[name] == in {
-		delete(rt.units, name)
+	if rt.units[in.name] == in {
+		delete(rt.units, in.name)
 	}
 }
 

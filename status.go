@@ -65,13 +65,13 @@ func (in *instance) status() Status {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s := Status{
-		Kind: in.unit.kind.String(), Name: in.unit.name, State: in.state, Since: in.since, Failures: in.failures,
+		Kind: in.unit.kind.String(), Name: in.unit.name, State: in.state, Since: in.since,
 	}
 	if r := in.run; r != nil {
 		s.Token, s.Stuck = r.term.Token(), r.stuck
 	}
-	if f := in.failed; f != nil {
-		s.Err, s.Failed, s.Stack = f.err, f.at, stackOf(f.err)
+	if t := in.trouble; t != nil {
+		s.Failures, s.Err, s.Failed, s.Stack = t.failures, t.err, t.at, stackOf(t.err)
 	}
 	return s
 }

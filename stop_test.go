@@ -2,6 +2,7 @@ package singleton_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,65 +24,6 @@ func TestShutdownStopsSingletonsTogetherThenReplicas(t *testing.T) {
 		c.journal("0s p told stopped", "0s q told stopped", "2s p returns", "2s p shutdown stopped", "3s q returns",
 			"3s q shutdown stopped", "3s r told stopped", "4s r returns", "4s r shutdown stopped")
 		b.is("worker/w", singleton.Ready)
-	})
-}
-
-func TestStuckRunnerIsNamedAndHoldsBackNobodyElse(t *testing.T) {
-	t.Parallel()
-	inCluster(t, func(c *cluster) {
-		release, named := make(chan struct{}), make(chan singleton.Status, 10)
-		stuck, good, r := c.probe("stuck"), c.probe("good"), c.probe("r")
-		stuck.run = func(context.Context) error { <-release; return nil }
-		good.run, r.run = untilTold(time.Second), untilTold(time.Second)
-		a := c.prepare("a", func(config *singleton.Config) { config.OnStuck = func(s singleton.Status) { named <- s } })
-		a.run(singleton.Worker("stuck", stuck), singleton.Worker("good", good), singleton.Replica("r", r))
-		b := c.node("b", singleton.Worker("good", c.probe("b")), singleton.Worker("stuck", c.probe("b")))
-		c.lines = nil
-		a.tell()
-		c.passTo(29 * time.Second)
-		b.is("worker/good", singleton.Ready)
-		if s := a.is("worker/stuck", singleton.Stopping); s.Stuck {
-			c.Error("stuck before its budget was over")
-		}
-		c.passTo(time.Hour)
-		if s := a.is("worker/stuck", singleton.Stopping); !s.Stuck || s.Token == 0 {
-			c.Errorf("status %+v, want stuck", s)
-		}
-		if s := <-named; s.String() != "worker/stuck" || !s.Stuck || len(named) > 0 {
-			c.Errorf("OnStuck was told %+v, and %d more", s, len(named))
-		}
-		a.is("replica/r", singleton.Stopped)
-		b.is("worker/stuck", singleton.Pending) // leadership is held until the runner has returned
-		c.lines = slicesAfter(c.lines, "b run")
-		c.journal("30s r told stopped", "31s r returns", "31s r shutdown stopped")
-		close(release)
-		synctest.Wait()
-		if s := a.is("worker/stuck", singleton.Stopped); s.Stuck {
-			c.Error("stuck still")
-		}
-		b.is("worker/stuck", singleton.Ready)
-	})
-}
-
-func TestRunnerThatIsStuckAfterALossHoldsBackNobodyElse(t *testing.T) {
-	t.Parallel()
-	inCluster(t, func(c *cluster) {
-		release := make(chan struct{})
-		stuck := singleton.RunnerFunc(func(context.Context) error { <-release; return nil })
-		a := c.node("a", singleton.Worker("stuck", stuck), singleton.Worker("good", c.probe("a")))
-		heal := a.conn.Cut()
-		c.passTo(time.Minute)
-		heal()
-		c.passTo(2 * time.Minute)
-		a.is("worker/good", singleton.Ready)
-		if s := a.is("worker/stuck", singleton.Stopping); !s.Stuck {
-			c.Errorf("status %+v, want stuck", s)
-		}
-		close(release)
-		c.pass(0)
-		if s := a.status("worker/stuck"); s.Stuck {
-			c.Errorf("status %+v: stuck still", s)
-		}
 	})
 }
 
@@ -126,6 +68,83 @@ func TestUnitUninstalledDuringStartupStopsAfterIt(t *testing.T) {
 		c.note("uninstalled")
 		c.journal("0s a startup", "3s a shutdown stopped", "3s uninstalled")
 	})
+}
+
+func TestUnitUninstalledWhileItRestsStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		p := c.probe("a")
+		p.run = func(context.Context) error { return errors.New("broken") }
+		a := c.node("a", p.worker(singleton.WithBackoff(time.Hour, time.Hour)), singleton.Replica("r", p))
+		for _, unit := range []string{"worker/w", "replica/r"} {
+			a.is(unit, singleton.Error)
+			if err := a.rt.Uninstall(c.Context(), unit); err != nil {
+				c.Error(err)
+			}
+		}
+		c.lines = nil
+		c.pass(3 * time.Hour)
+		c.journal()
+		if now, s := c.now(), a.rt.Status(); now != 3*time.Hour || len(s) > 0 {
+			c.Errorf("%v: the units are %v", now, s)
+		}
+	})
+}
+
+// The record of the last term can't be removed, and the unit queues anew only when it is gone.
+func TestUnitUninstalledOnItsWayBackToTheQueueStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		p := c.probe("a")
+		p.run = func(context.Context) error { time.Sleep(time.Second); return errors.New("broken") }
+		a := c.node("a", p.worker(singleton.WithBackoff(time.Millisecond, time.Millisecond)))
+		defer a.conn.Refuse(errors.New("the store can't be reached"))()
+		c.passTo(4 * time.Second)
+		a.is("worker/w", singleton.Pending)
+		if err := a.rt.Uninstall(c.Context(), "worker/w"); err != nil || c.now() > 7*time.Second {
+			c.Errorf("%v: %v, want it stopped soon", c.now(), err)
+		}
+		c.journal("0s a startup", "0s a run", "1s a returns", "1s a shutdown broken")
+		a.tell()
+		<-a.over
+		a.err = nil // it could not tell the store
+	})
+}
+
+// The record of the unit that was uninstalled can't be removed yet, and must not be taken for the new one's.
+func TestUnitInstalledAgainWhileTheStoreIsAwayQueuesWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	for how, harm := range map[string]func(*node) (heal func()){
+		"cut":    func(n *node) func() { return n.conn.Cut() },
+		"mute":   func(n *node) func() { return n.conn.Mute() },
+		"refuse": func(n *node) func() { return n.conn.Refuse(errors.New("the store can't be reached")) },
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			inCluster(t, func(c *cluster) {
+				a, b := c.node("a", c.probe("a").worker()), c.node("b", c.probe("b").worker())
+				c.pass(time.Second)
+				heal := harm(a)
+				if err := a.rt.Uninstall(c.Context(), "worker/w"); err != nil || c.now() > 5*time.Second {
+					c.Errorf("%v: %v, want it stopped soon", c.now(), err)
+				}
+				if err := a.rt.Install(c.probe("new").worker()); err != nil {
+					c.Error(err)
+				}
+				c.pass(0)
+				a.is("worker/w", singleton.Pending)
+				heal()
+				c.pass(5 * time.Second)
+				if s := a.is("worker/w", singleton.Pending); s.Failures > 0 {
+					c.Errorf("status %+v: what the store does is no failure of the unit", s)
+				}
+				b.is("worker/w", singleton.Ready)
+				b.stop()
+				c.pass(5 * time.Second)
+				a.is("worker/w", singleton.Ready)
+			})
+		})
+	}
 }
 
 func TestPendingCandidateThatWasStoppedIsNeverElectedLater(t *testing.T) {

@@ -1,26 +1,35 @@
 package singleton
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"time"
 
+	"github.com/singleton-go/singleton/discovery"
 	"github.com/singleton-go/singleton/internal/names"
 )
 
 // A Unit is a named piece of work, made by [Worker], [Service] or [Replica].
 type Unit struct {
-	kind     kind
-	name     string
-	runner   Runner
+	kind    kind
+	name    string
+	runner  Runner
+	refined *refinements // nil for none, so that a plain unit is small
+}
+
+// refinements are what options have said.
+type refinements struct {
 	alias    string
 	labels   map[string]string
 	takeover time.Duration
-	grace    time.Duration
-	backoff  backoff
+	grace    time.Duration // 0: that of the runtime
+	rest     rest
 	err      error // of an option
 }
+
+var plain = refinements{rest: rest{first: time.Second, limit: time.Minute}}
 
 type kind uint8
 
@@ -49,12 +58,19 @@ func Service(name string, r Runner, o ...Option) Unit { return newUnit(service, 
 func Replica(name string, r Runner, o ...Option) Unit { return newUnit(replica, name, r, o) }
 
 func newUnit(k kind, name string, r Runner, options []Option) Unit {
-	u := Unit{kind: k, name: name, runner: r, backoff: backoff{first: time.Second, limit: time.Minute}}
+	u := Unit{kind: k, name: name, runner: r}
+	if len(options) == 0 {
+		return u
+	}
+	refined := plain
+	u.refined = &refined
 	for _, o := range options {
 		o(&u)
 	}
 	return u
 }
+
+func (u Unit) options() *refinements { return cmp.Or(u.refined, &plain) }
 
 // String returns the unit's full name, as in "worker/data-sync". It is also the name of its election, if it has one.
 func (u Unit) String() string { return u.kind.String() + "/" + u.name }
@@ -64,13 +80,13 @@ type Option func(*Unit)
 
 // WithAlias gives a worker or service another name, for people who look at the cluster.
 func WithAlias(alias string) Option {
-	return func(u *Unit) { u.alias = alias }
+	return func(u *Unit) { u.refined.alias = alias }
 }
 
 // WithLabels gives a service labels, by which others can choose among several.
 func WithLabels(labels map[string]string) Option {
 	return func(u *Unit) {
-		if u.labels = maps.Clone(labels); u.kind != service {
+		if u.refined.labels = maps.Clone(labels); u.kind != service {
 			refuse(u, fmt.Errorf("Labels %v: only a service has labels", labels))
 		}
 	}
@@ -81,7 +97,7 @@ func WithLabels(labels map[string]string) Option {
 // the leader is gone. All processes should use the same. The default is 0.
 func WithTakeoverDelay(d time.Duration) Option {
 	return func(u *Unit) {
-		u.takeover = d
+		u.refined.takeover = d
 		switch {
 		case u.kind == replica:
 			refuse(u, fmt.Errorf("TakeoverDelay %v: a replica takes over from nobody", d))
@@ -95,7 +111,7 @@ func WithTakeoverDelay(d time.Duration) Option {
 // kept meanwhile, so it may be longer than the TTL. It does not count after a loss of leadership.
 func WithGrace(d time.Duration) Option {
 	return func(u *Unit) {
-		if u.grace = d; d <= 0 {
+		if u.refined.grace = d; d <= 0 {
 			refuse(u, fmt.Errorf("Grace %v: must be positive", d))
 		}
 	}
@@ -105,13 +121,13 @@ func WithGrace(d time.Duration) Option {
 // doubles with each failure, give or take a quarter, and halves for each limit that has passed without one.
 func WithBackoff(first, limit time.Duration) Option {
 	return func(u *Unit) {
-		if u.backoff = (backoff{first: first, limit: limit}); first <= 0 || limit < first {
+		if u.refined.rest = (rest{first: first, limit: limit}); first <= 0 || limit < first {
 			refuse(u, fmt.Errorf("Backoff %v, limit %v: must be positive, and the limit no less", first, limit))
 		}
 	}
 }
 
-func refuse(u *Unit, err error) { u.err = errors.Join(u.err, err) }
+func refuse(u *Unit, err error) { u.refined.err = errors.Join(u.refined.err, err) }
 
 // check says what is wrong with the unit.
 func (u Unit) check() error {
@@ -121,10 +137,7 @@ func (u Unit) check() error {
 	if err := names.Check(u.kind.String(), u.name); err != nil {
 		return err
 	}
-	err := u.err
-	if u.kind == service && u.name == "node" {
-		err = errors.Join(err, errors.New("every process has a service of this name"))
-	}
+	err := u.options().err
 	f, isFunc := u.runner.(RunnerFunc)
 	switch c, isChecker := u.runner.(Checker); {
 	case u.runner == nil || isFunc && f == nil:
@@ -135,5 +148,14 @@ func (u Unit) check() error {
 	if err != nil {
 		return fmt.Errorf("%s %q: %w", u.kind, u.name, err)
 	}
-	return nil
+	return u.registered().Check()
+}
+
+// registered is what others see of the unit.
+func (u Unit) registered() discovery.Unit {
+	r := discovery.Unit{Kind: discovery.Worker, Name: u.name, Alias: u.options().alias, Labels: u.options().labels}
+	if u.kind == service {
+		r.Kind = discovery.Service
+	}
+	return r
 }

@@ -33,7 +33,10 @@ func (d *Discovery) registerNode() (*node, error) {
 		return nil, fmt.Errorf("register node: %w", err)
 	}
 	n.service, err = d.register(Unit{Kind: Service, Name: nodeService, Alias: alias, ID: d.id}, Ready)
-	return n, err
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // stopping tells others that the node is on its way out.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"sync"
 	"time"
 
@@ -51,13 +52,14 @@ func (d *Discovery) Register(u Unit) (*Registration, error) {
 	if d.config.Observer {
 		return nil, ErrObserver
 	}
-	if err := u.check(); err != nil {
+	if err := u.Check(); err != nil {
 		return nil, err
 	}
 	return d.register(u, Init)
 }
 
-func (u Unit) check() error {
+// Check says what [Discovery.Register] would refuse about the unit.
+func (u Unit) Check() error {
 	if u.Kind != Worker && u.Kind != Service {
 		return fmt.Errorf("unit %q: Kind %q: must be %q or %q", u.Name, u.Kind, Worker, Service)
 	}
@@ -70,10 +72,17 @@ func (u Unit) check() error {
 	if u.Kind == Worker && len(u.Labels) > 0 {
 		return fmt.Errorf("worker %q: Labels %v: only a service has labels", u.Name, u.Labels)
 	}
-	if u.ID == "" {
-		return nil
+	if u.ID != "" {
+		if err := names.Check(string(u.Kind)+" "+u.Name+": ID", u.ID); err != nil {
+			return err
+		}
 	}
-	return names.Check(string(u.Kind)+" "+u.Name+": ID", u.ID)
+	u.ID = newID()
+	longest := progress{state: Error, term: &termRecord{Token: math.MaxUint64, Since: math.MaxInt64}}
+	if _, err := u.record(u.ID, math.MaxInt64, longest); err != nil {
+		return fmt.Errorf("%s %q: %w", u.Kind, u.Name, err)
+	}
+	return nil
 }
 
 func (d *Discovery) register(u Unit, state State) (*Registration, error) {
@@ -81,7 +90,7 @@ func (d *Discovery) register(u Unit, state State) (*Registration, error) {
 		u.ID = newID()
 	}
 	u.Labels = maps.Clone(u.Labels)
-	r := &Registration{d: d, unit: u, started: time.Now(), state: state, published: map[*Publication]bool{}}
+	r := &Registration{d: d, unit: u, started: unix(time.Now()), at: progress{state: state}}
 	value, err := r.record()
 	if err == nil {
 		r.claim, err = d.lease.Record(d.key(string(u.Kind), u.ID), value)
@@ -98,14 +107,19 @@ func (d *Discovery) key(kind, id string) string { return d.config.Prefix + "/" +
 type Registration struct {
 	d       *Discovery
 	unit    Unit
-	started time.Time
+	started number
 
 	mu        sync.Mutex
 	claim     *lease.Claim
-	state     State
-	term      *termRecord
-	published map[*Publication]bool
+	at        progress
+	published map[*Publication]bool // nil for none
 	closed    bool
+}
+
+// progress is what changes in a unit's record.
+type progress struct {
+	state State
+	term  *termRecord
 }
 
 // ID returns the unit's ID. Its candidate should have the same.
@@ -120,12 +134,12 @@ func (r *Registration) Set(state State, token uint64) {
 	if r.closed {
 		return
 	}
-	r.state = state
+	r.at.state = state
 	switch {
 	case token == 0:
-		r.term = nil
-	case token != r.term.token():
-		r.term = &termRecord{Token: token, Since: unix(time.Now())}
+		r.at.term = nil
+	case token != r.at.term.token():
+		r.at.term = &termRecord{Token: token, Since: unix(time.Now())}
 	}
 	value, err := r.record()
 	if err != nil {
@@ -135,12 +149,13 @@ func (r *Registration) Set(state State, token uint64) {
 	r.claim.Set(value)
 }
 
-func (r *Registration) record() (string, error) {
-	u, node, start := r.unit, r.d.id, unix(r.started)
+func (r *Registration) record() (string, error) { return r.unit.record(r.d.id, r.started, r.at) }
+
+func (u Unit) record(node string, start number, at progress) (string, error) {
 	if u.Kind == Worker {
-		return limited(workerRecord{u.Name, u.Alias, r.state, u.ID, node, start, r.term})
+		return limited(workerRecord{u.Name, u.Alias, at.state, u.ID, node, start, at.term})
 	}
-	return limited(serviceRecord{u.Name, u.Alias, u.ID, node, r.state, start, u.Labels, r.term})
+	return limited(serviceRecord{u.Name, u.Alias, u.ID, node, at.state, start, u.Labels, at.term})
 }
 
 func limited(record any) (string, error) {
@@ -163,7 +178,7 @@ func (r *Registration) Publish(e Endpoint) (*Publication, error) {
 }
 
 func (r *Registration) publish(e Endpoint) (*Publication, error) {
-	if err := e.check(); err != nil {
+	if err := e.Check(); err != nil {
 		return nil, err
 	}
 	if r.unit.Kind != Service {
@@ -184,11 +199,15 @@ func (r *Registration) publish(e Endpoint) (*Publication, error) {
 		return nil, err
 	}
 	p := &Publication{r: r, id: record.ID, claim: claim}
+	if r.published == nil {
+		r.published = map[*Publication]bool{}
+	}
 	r.published[p] = true
 	return p, nil
 }
 
-func (e Endpoint) check() error {
+// Check says what is wrong with the endpoint by itself; [Registration.Publish] refuses it then.
+func (e Endpoint) Check() error {
 	switch {
 	case e.Protocol == "":
 		return errors.New("Protocol: empty")
@@ -242,7 +261,10 @@ type Publication struct {
 // ID returns the endpoint's ID.
 func (p *Publication) ID() string { return p.id }
 
-// Remove removes the record. It returns at once, and is safe to repeat.
+// Gone is closed when the record was removed and is known to be gone.
+func (p *Publication) Gone() <-chan struct{} { return p.claim.Gone() }
+
+// Remove removes the record. It returns at once, and is safe to repeat. See [Publication.Gone].
 func (p *Publication) Remove() {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()

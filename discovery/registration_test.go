@@ -27,7 +27,7 @@ func TestRegisterRefusesWhatIsNoUnit(t *testing.T) {
 			`service "node": every node`:    {Kind: discovery.Service, Name: "node"},
 			`worker "w": Labels map[a:b]`:   {Kind: discovery.Worker, Name: "w", Labels: map[string]string{"a": "b"}},
 			`worker w: ID "x/y"`:            {Kind: discovery.Worker, Name: "w", ID: "x/y"},
-			`register service s: record of`: {Kind: discovery.Service, Name: "s", Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}},
+			`service "s": record of`:        {Kind: discovery.Service, Name: "s", Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}},
 		} {
 			if _, err := p.Register(u); err == nil || !strings.Contains(err.Error(), want) {
 				c.Errorf("error %v, want one that says %q", err, want)
