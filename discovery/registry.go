@@ -87,7 +87,7 @@ func (r *registry) begin() {
 	f := r.follower
 	f.Apply = m.apply
 	r.mirror = m
-	r.wg.Go(func() { _ = f.Run(ctx) }) // a store that went back is reported by the lease
+	r.wg.Go(func() { f.Run(ctx) })
 }
 
 func (l *looker) wake() {
