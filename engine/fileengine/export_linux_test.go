@@ -1,0 +1,6 @@
+package fileengine
+
+import "github.com/singleton-go/singleton/engine"
+
+// Abandon gives a session's lock up without a word, as the kernel does for a process that dies.
+func Abandon(s engine.Session) { s.(*session).letGo() }
