@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,8 +43,8 @@ type Member struct {
 	client url.URL
 	peer   url.URL
 
-	etcd *embed.Etcd  // nil while it is stopped
-	grpc *grpc.Server // its way to end connections that have open streams
+	etcd *embed.Etcd                 // nil while it is stopped
+	grpc atomic.Pointer[grpc.Server] // its way to end connections that have open streams; set on a goroutine of the server's
 }
 
 // small makes the log's files small, which the server allocates in full: a copy of a data directory is then quick.
@@ -109,7 +110,7 @@ func (m *Member) config() *embed.Config {
 	c.UnsafeNoFsync = true
 	c.EnableGRPCGateway = false
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
-	c.ServiceRegister = func(s *grpc.Server) { m.grpc = s }
+	c.ServiceRegister = func(s *grpc.Server) { m.grpc.Store(s) }
 	return c
 }
 
@@ -118,11 +119,11 @@ func (m *Member) Stop() {
 	if m.etcd == nil {
 		return
 	}
-	if m.grpc != nil {
-		m.grpc.Stop() // or Close waits some seconds for watches to end by themselves
+	if s := m.grpc.Swap(nil); s != nil {
+		s.Stop() // or Close waits some seconds for watches to end by themselves
 	}
 	m.etcd.Close()
-	m.etcd, m.grpc = nil, nil
+	m.etcd = nil
 }
 
 // Close stops the member; its data stays.
