@@ -1,0 +1,123 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/singleton-go/singleton/discovery"
+)
+
+// Options say what is to be shown, and how.
+type Options struct {
+	Engine string        // "etcd" or "ram"
+	TTL    time.Duration // of the sessions; 0 means 5 s on etcd, 2 s on ram
+	JSON   bool          // events as JSON lines instead of text
+	Keep   bool          // go on after the table until ctx ends
+	Out    io.Writer
+}
+
+const (
+	minTTL = time.Second // etcd has no shorter one
+	maxTTL = time.Minute
+)
+
+// Check says what is wrong with the options, by the flags that set them.
+func (o Options) Check() error {
+	switch {
+	case o.Engine != "etcd" && o.Engine != "ram":
+		return fmt.Errorf("--engine %q: must be etcd or ram", o.Engine)
+	case o.TTL != 0 && (o.TTL < minTTL || o.TTL > maxTTL):
+		return fmt.Errorf("--ttl %v: must be from %v to %v", o.TTL, minTTL, maxTTL)
+	case o.TTL%time.Second != 0:
+		return fmt.Errorf("--ttl %v: must be whole seconds", o.TTL)
+	}
+	return nil
+}
+
+// Run gives the play. It returns nil if every fault led to a hand-over, within its limit and without an overlap. When it
+// returns, no process and no file is left of it; this also holds if this process is killed.
+func Run(ctx context.Context, o Options) (err error) {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	open := openProcesses
+	if o.Engine == "ram" {
+		open = openMemory
+	}
+	if o.TTL == 0 {
+		o.TTL = map[string]time.Duration{"etcd": 5 * time.Second, "ram": 2 * time.Second}[o.Engine]
+	}
+	rests := restsOf(o)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	o.Out = &listener{out: o.Out, lost: stop}
+	sink, err := openSink()
+	if err != nil {
+		return err
+	}
+	defer sink.close()
+	stage, err := open(o.TTL, sink.url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stage.close()) }()
+	d, err := discovery.Open(stage.store(), discovery.Config{
+		Prefix: prefix, Node: "observer", Observer: true, Timing: discovery.Timing{TTL: o.TTL},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close(context.WithoutCancel(ctx))) }()
+	p := &play{ttl: o.TTL, stage: stage, sink: sink, report: newReporter(o), told: map[role]cell{}, rests: rests}
+	defer p.report.close()
+	return p.before(ctx, d, func(ctx context.Context) error { return p.perform(ctx, o) })
+}
+
+// restsOf leaves people the time to look.
+func restsOf(o Options) time.Duration {
+	if isTerminal(o.Out) && !o.JSON {
+		return 2 * time.Second
+	}
+	return frame
+}
+
+// before gives the play as an observer of the cluster sees it.
+func (p *play) before(ctx context.Context, d *discovery.Discovery, perform func(context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	clusters := make(chan discovery.Cluster)
+	var observer sync.WaitGroup
+	observer.Go(func() {
+		defer close(clusters)
+		for c, err := range d.Observe(ctx) {
+			if err != nil {
+				return
+			}
+			select {
+			case clusters <- c:
+			case <-ctx.Done():
+			}
+		}
+	})
+	defer observer.Wait()
+	defer stop()
+	p.clusters = clusters
+	return perform(ctx)
+}
+
+// A listener is whom the play is given for. When it has gone, the play ends.
+type listener struct {
+	out  io.Writer
+	lost context.CancelCauseFunc
+}
+
+func (l *listener) Write(b []byte) (int, error) {
+	n, err := l.out.Write(b)
+	if err != nil {
+		l.lost(fmt.Errorf("output: %w", err))
+	}
+	return n, err
+}

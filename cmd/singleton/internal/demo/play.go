@@ -1,0 +1,211 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/singleton-go/singleton/discovery"
+)
+
+// A play is what happens on a stage. All of it runs on one goroutine, which spends its time in await.
+type play struct {
+	ttl      time.Duration
+	rests    time.Duration // between one fault and the next
+	stage    stage
+	sink     *sink
+	report   reporter
+	clusters <-chan discovery.Cluster
+
+	cluster discovery.Cluster // as it was seen last
+	cast    []*player         // all who have entered
+	hits    []hit
+	told    map[role]cell // what was said of each unit
+	scene   string        // what is going on, for people
+}
+
+// A player is a node as the audience knows it.
+type player struct {
+	actor
+	name  string
+	state string
+}
+
+// What has been done to a node. Only one that was told to end may end.
+const (
+	running  = "running"
+	killed   = "killed"
+	stopping = "stopping"
+	paused   = "paused"
+	replaced = "replaced"
+)
+
+// A hit is a term that a fault ends.
+type hit struct {
+	fault    string
+	election string
+	node     string
+	token    uint64
+}
+
+// limit is how long anything may take that must come: a session's end, twice, and some time for a slow machine.
+func (p *play) limit() time.Duration { return 2*p.ttl + 5*time.Second }
+
+// perform gives all acts, and says what came of it.
+func (p *play) perform(ctx context.Context, o Options) error {
+	p.prologue(o.Engine)
+	err := p.acts(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	rows := p.rows()
+	p.report.table(rows)
+	err = errors.Join(err, verdict(rows))
+	if o.Keep {
+		err = errors.Join(err, p.encore(ctx))
+	}
+	return err
+}
+
+// prologue says what is to be seen.
+func (p *play) prologue(engine string) {
+	s := p.stage.setting()
+	e := event{
+		Event: "start", Engine: engine, Endpoint: s.endpoint, Dir: s.dir, Simulated: s.simulated,
+		TTL: *millis(p.ttl), Limit: *millis(p.limit()),
+	}
+	p.say(e, "%s Each runs %s, a job every %v, and %s: only where it leads.", s.words, elections[0], jobInterval, elections[1])
+	p.say(event{Event: "terms"}, "What they do goes to a sink that checks fencing tokens. A session ends %v after its last renewal; "+
+		"a hand-over that takes more than %v is a failure.", p.ttl, p.limit())
+}
+
+func (p *play) acts(ctx context.Context) error {
+	for range 3 {
+		if err := p.enter(ctx); err != nil {
+			return err
+		}
+	}
+	for _, f := range faults {
+		if err := p.rest(ctx); err != nil {
+			return err
+		}
+		if err := p.act(ctx, f); err != nil {
+			return err
+		}
+	}
+	return p.rest(ctx)
+}
+
+// encore goes on until ctx ends.
+func (p *play) encore(ctx context.Context) error {
+	where := ""
+	if at := p.stage.setting().endpoint; at != "" {
+		where = fmt.Sprintf(": etcd at %s, prefix %s", at, prefix)
+	}
+	p.report.note("It goes on until Ctrl-C" + where + ".")
+	if err := p.await(ctx, 1<<62, func() bool { return false }); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// enter starts a node, and waits until it is in all queues. So their order is the same, and the next leader is the next of all.
+func (p *play) enter(ctx context.Context) error {
+	name := fmt.Sprintf("node-%d", len(p.cast)+1)
+	a, err := p.stage.enter(name)
+	if err != nil {
+		return err
+	}
+	p.cast = append(p.cast, &player{actor: a, name: name, state: running})
+	return p.expect(ctx, name+" in the queues", func() bool { return p.queued(name) })
+}
+
+// act has one fault befall the node that leads the first election, and waits until others lead in its place.
+func (p *play) act(ctx context.Context, f fault) error {
+	if err := p.expect(ctx, "leaders at work", p.steady); err != nil {
+		return err
+	}
+	leader, _ := p.leader(elections[0])
+	victim := p.player(leader)
+	if victim == nil || victim.state != running {
+		return fmt.Errorf("%s is led by %q, which is no running node", elections[0], leader)
+	}
+	hits := p.aim(f, victim)
+	victim.state = f.state
+	if err := f.does(victim); err != nil {
+		return fmt.Errorf("%s to %s: %w", f.title, victim.name, err)
+	}
+	words := strings.NewReplacer("{node}", victim.name, "{ttl}", p.ttl.String()).Replace(f.words)
+	p.say(event{Event: "fault", Fault: f.name, Node: victim.name, Elections: namesOf(hits)}, "%s: %s", f.title, words)
+	for _, h := range hits {
+		if err := p.follow(ctx, h); err != nil {
+			return err
+		}
+	}
+	return f.then(p, ctx, victim)
+}
+
+// aim notes which terms the fault will end. A node may lead several elections.
+func (p *play) aim(f fault, victim *player) []hit {
+	before := len(p.hits)
+	for _, e := range elections {
+		if leader, token := p.leader(e); leader == victim.name {
+			p.hits = append(p.hits, hit{f.name, e, victim.name, token})
+		}
+	}
+	return p.hits[before:]
+}
+
+// follow waits until an effect of a later term was accepted.
+func (p *play) follow(ctx context.Context, h hit) error {
+	done := func() bool { return p.sink.handover(h.election, h.token).done }
+	if err := p.expect(ctx, fmt.Sprintf("hand-over of %s after %s", h.election, title(h.fault)), done); err != nil {
+		return err
+	}
+	token, came := p.sink.tally(h.election).newest, p.sink.handover(h.election, h.token)
+	e := event{
+		Event: "handover", Fault: h.fault, Election: h.election, Token: token,
+		Gap: millis(came.gap), Overlap: millis(came.overlap),
+	}
+	p.say(e, "%s goes on under token %d. Nobody did it for %s.", h.election, token, span(came.gap))
+	return nil
+}
+
+// replace starts a node in the place of one that was told to end.
+func (p *play) replace(ctx context.Context, old *player) error {
+	if err := p.expect(ctx, "end of "+old.name, func() bool { return isClosed(old.ended()) }); err != nil {
+		return err
+	}
+	if err := old.err(); err != nil && old.state == stopping {
+		return fmt.Errorf("%s was told to stop, and failed: %w", old.name, err)
+	}
+	old.state = replaced
+	return p.enter(ctx)
+}
+
+// wake ends a pause.
+func (p *play) wake(ctx context.Context, sleeper *player) error {
+	if err := p.rest(ctx); err != nil {
+		return err
+	}
+	sleeper.state = running
+	if err := sleeper.resume(); err != nil {
+		return fmt.Errorf("SIGCONT to %s: %w", sleeper.name, err)
+	}
+	p.say(event{Event: "resume", Node: sleeper.name},
+		"SIGCONT: %s goes on where it stood, as if it still led. What it sends now comes too late.", sleeper.name)
+	if err := p.expect(ctx, sleeper.name+" back in the queues", func() bool { return p.queued(sleeper.name) }); err != nil {
+		return err
+	}
+	refused := 0
+	for _, h := range p.hits {
+		if h.node == sleeper.name {
+			refused += p.sink.handover(h.election, h.token).refused
+		}
+	}
+	p.say(event{Event: "back", Node: sleeper.name, Refused: &refused},
+		"%s waits its turn again. The sink refused %s of its old terms.", sleeper.name, count(refused, "stale effect"))
+	return nil
+}

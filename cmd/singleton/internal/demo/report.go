@@ -1,0 +1,200 @@
+package demo
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// A reporter says what happens: to people or to programs.
+type reporter interface {
+	event(e event, words string)
+	detail(e event, words string) // of what show shows too
+	show(v view)                  // the present situation; may be called all the time
+	table(rows []row)
+	note(words string) // for people, after the table
+	close()            // nothing more is said
+}
+
+func newReporter(o Options) reporter {
+	switch {
+	case o.JSON:
+		return &jsonLines{json.NewEncoder(o.Out)}
+	case isTerminal(o.Out):
+		return &screen{out: o.Out, color: os.Getenv("NO_COLOR") == ""}
+	}
+	return &textLines{o.Out}
+}
+
+// isTerminal says whether what is written there is seen as it is written, and can be overwritten.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// An event is something that happened, for programs. Its names are part of the face of the command.
+type event struct {
+	Event     string   `json:"event"`
+	At        int64    `json:"at_ms"` // since the sink was opened
+	Engine    string   `json:"engine,omitempty"`
+	Endpoint  string   `json:"endpoint,omitempty"`
+	Dir       string   `json:"dir,omitempty"`
+	TTL       int64    `json:"ttl_ms,omitempty"`
+	Limit     int64    `json:"limit_ms,omitempty"`
+	Simulated bool     `json:"simulated,omitempty"`
+	Fault     string   `json:"fault,omitempty"`
+	Node      string   `json:"node,omitempty"`
+	PID       int      `json:"pid,omitempty"`
+	Unit      string   `json:"unit,omitempty"`
+	State     string   `json:"state,omitempty"`
+	Elections []string `json:"elections,omitempty"`
+	Election  string   `json:"election,omitempty"`
+	Token     uint64   `json:"token,omitempty"`
+	Gap       *int64   `json:"gap_ms,omitempty"`
+	Overlap   *int64   `json:"overlap_ms,omitempty"`
+	Refused   *int     `json:"stale_refused,omitempty"`
+}
+
+func (p *play) say(e event, format string, args ...any) {
+	p.report.event(p.stamped(e), fmt.Sprintf(format, args...))
+}
+
+func (p *play) detail(e event, format string, args ...any) {
+	p.report.detail(p.stamped(e), fmt.Sprintf(format, args...))
+}
+
+func (p *play) stamped(e event) event {
+	e.At = p.sink.now().Milliseconds()
+	if e.Node != "" {
+		e.PID = p.pid(e.Node)
+	}
+	return e
+}
+
+// A row of the table is one hand-over. Gap is null if there was none.
+type row struct {
+	Fault    string `json:"fault"`
+	Election string `json:"election"`
+	Gap      *int64 `json:"gap_ms"`
+	Overlap  int64  `json:"overlap_ms"`
+	Refused  int    `json:"stale_refused"`
+
+	came handover
+}
+
+// rows judges every fault by all that reached the sink up to now.
+func (p *play) rows() []row {
+	rows := []row{}
+	for _, h := range p.hits {
+		came := p.sink.handover(h.election, h.token)
+		r := row{Fault: h.fault, Election: h.election, Overlap: *millis(came.overlap), Refused: came.refused, came: came}
+		if came.done {
+			r.Gap = millis(came.gap)
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// verdict is an error if something happened that must not.
+func verdict(rows []row) error {
+	var errs []error
+	for _, r := range rows {
+		if r.came.overlap > 0 {
+			errs = append(errs, fmt.Errorf("%s of %s: effects of two leaders were accepted for %s",
+				title(r.Fault), r.Election, span(r.came.overlap)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// jsonLines is for programs.
+type jsonLines struct{ out *json.Encoder }
+
+func (j *jsonLines) event(e event, _ string)  { _ = j.out.Encode(e) } // who listens has noticed
+func (j *jsonLines) detail(e event, _ string) { _ = j.out.Encode(e) }
+func (j *jsonLines) show(view)                {}
+func (j *jsonLines) note(string)              {}
+func (j *jsonLines) close()                   {}
+
+func (j *jsonLines) table(rows []row) {
+	_ = j.out.Encode(struct {
+		Event  string `json:"event"`
+		Faults []row  `json:"faults"`
+	}{"summary", rows})
+}
+
+// textLines is for people who read it later, or elsewhere.
+type textLines struct{ out io.Writer }
+
+func (t *textLines) event(e event, words string)  { _, _ = io.WriteString(t.out, stampedLine(e, words)) }
+func (t *textLines) detail(e event, words string) { t.event(e, words) }
+func (t *textLines) show(view)                    {}
+func (t *textLines) note(words string)            { _, _ = io.WriteString(t.out, "\n"+words+"\n") }
+func (t *textLines) close()                       {}
+func (t *textLines) table(rows []row)             { _, _ = t.out.Write(tableOf(rows)) }
+
+func stampedLine(e event, words string) string {
+	return fmt.Sprintf("%5.1f s  %s\n", float64(e.At)/1000, words)
+}
+
+// tableOf is what people see at the end.
+func tableOf(rows []row) []byte {
+	var b bytes.Buffer
+	b.WriteByte('\n')
+	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "FAULT\tELECTION\tGAP\tOVERLAP\tSTALE EFFECTS REFUSED")
+	for _, r := range rows {
+		gap := "no hand-over"
+		if r.came.done {
+			gap = span(r.came.gap)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", title(r.Fault), r.Election, gap, span(r.came.overlap), r.Refused)
+	}
+	_ = w.Flush()
+	b.WriteString("\ngap: from the last accepted effect of the old leader to the first of the new one\n" +
+		"overlap: for how long effects of both were accepted; it must be 0\n")
+	return b.Bytes()
+}
+
+// span writes a duration for people.
+func span(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "0"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", *millis(d))
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// millis rounds up: what is not 0 must not look like it.
+func millis(d time.Duration) *int64 {
+	ms := int64((d + time.Millisecond - 1) / time.Millisecond)
+	return &ms
+}
+
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func namesOf(hits []hit) []string {
+	var all []string
+	for _, h := range hits {
+		all = append(all, h.election)
+	}
+	return all
+}
