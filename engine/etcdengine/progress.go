@@ -3,6 +3,7 @@ package etcdengine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -41,9 +42,9 @@ func (w *watch) takeProof() (<-chan struct{}, error) {
 
 // reached closes the proofs that the stream has reached, and returns the latest one's instant.
 func (w *watch) reached() (asOf time.Time) {
-	for i := len(w.open) - 1; i >= 0; i-- {
-		if w.open[i].revision <= w.delivered {
-			asOf, w.open = w.open[i].asOf, w.open[i+1:]
+	for i, proof := range slices.Backward(w.open) {
+		if proof.revision <= w.delivered {
+			asOf, w.open = proof.asOf, w.open[i+1:]
 			break
 		}
 	}

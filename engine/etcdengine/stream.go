@@ -63,6 +63,16 @@ func (s *stream) next() (*pb.WatchResponse, error) {
 	return resp, refusal(resp)
 }
 
+// ready returns a response that is here already, and nil where there is none.
+func (s *stream) ready() *pb.WatchResponse {
+	select {
+	case resp := <-s.responses:
+		return resp
+	default:
+		return nil
+	}
+}
+
 // askProgress makes the server say, after all events that it has for this watch, how far the member is. It doesn't answer while
 // the watch is behind: ask again.
 func (s *stream) askProgress() error {

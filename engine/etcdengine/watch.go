@@ -162,17 +162,11 @@ func (w *watch) collect(resp *pb.WatchResponse) error {
 	var update engine.Update
 	err := w.take(&update, resp)
 	for n := 1; err == nil && n < most; n++ {
-		select {
-		case resp, ok := <-w.stream.responses:
-			if !ok {
-				n = most
-				break
-			}
-			err = w.take(&update, resp)
-			continue
-		default:
+		more := w.stream.ready()
+		if more == nil {
+			break
 		}
-		break
+		err = w.take(&update, more)
 	}
 	update.AsOf = w.reached()
 	if len(update.Changes) > 0 || !update.AsOf.IsZero() {

@@ -49,7 +49,7 @@ func dial(t testing.TB, m *etcdtest.Member, w *wire) *clientv3.Client {
 	}
 	client, err := m.Client(w.options()...)
 	try(t, err)
-	t.Cleanup(func() { client.Close() })
+	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
 

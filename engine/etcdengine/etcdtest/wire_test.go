@@ -70,7 +70,7 @@ func (w *wire) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	w.opened.Add(1)
 	c := &conn{Conn: inner, wire: w, ended: make(chan struct{})}
-	c.end = sync.OnceFunc(func() { close(c.ended); inner.Close() })
+	c.end = sync.OnceFunc(func() { close(c.ended); _ = inner.Close() })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.conns[c] = struct{}{}
