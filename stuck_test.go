@@ -75,7 +75,6 @@ func TestRunnerThatIsStuckAfterALossHoldsBackNobodyElse(t *testing.T) {
 	})
 }
 
-
 // A stuck runner that then loses its term is as stuck as before, and who waits for it has been told.
 func TestRunnerThatIsStuckAndThenLosesItsTermIsNamedOnce(t *testing.T) {
 	t.Parallel()

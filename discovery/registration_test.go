@@ -20,14 +20,14 @@ func TestRegisterRefusesWhatIsNoUnit(t *testing.T) {
 		p := c.node("a")
 		service := discovery.Unit{Kind: discovery.Service, Name: "s"}
 		for want, u := range map[string]discovery.Unit{
-			`Kind "": must be`:              {Name: "w"},
-			`Kind "replica": must be`:       {Kind: "replica", Name: "w"},
-			`worker: empty`:                 {Kind: discovery.Worker},
-			`service "a/b"`:                 {Kind: discovery.Service, Name: "a/b"},
-			`service "node": every node`:    {Kind: discovery.Service, Name: "node"},
-			`worker "w": Labels map[a:b]`:   {Kind: discovery.Worker, Name: "w", Labels: map[string]string{"a": "b"}},
-			`worker w: ID "x/y"`:            {Kind: discovery.Worker, Name: "w", ID: "x/y"},
-			`service "s": record of`:        {Kind: discovery.Service, Name: "s", Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}},
+			`Kind "": must be`:            {Name: "w"},
+			`Kind "replica": must be`:     {Kind: "replica", Name: "w"},
+			`worker: empty`:               {Kind: discovery.Worker},
+			`service "a/b"`:               {Kind: discovery.Service, Name: "a/b"},
+			`service "node": every node`:  {Kind: discovery.Service, Name: "node"},
+			`worker "w": Labels map[a:b]`: {Kind: discovery.Worker, Name: "w", Labels: map[string]string{"a": "b"}},
+			`worker w: ID "x/y"`:          {Kind: discovery.Worker, Name: "w", ID: "x/y"},
+			`service "s": record of`:      {Kind: discovery.Service, Name: "s", Labels: map[string]string{"a": strings.Repeat("x", 1<<20)}},
 		} {
 			if _, err := p.Register(u); err == nil || !strings.Contains(err.Error(), want) {
 				c.Errorf("error %v, want one that says %q", err, want)
