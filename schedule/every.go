@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/singleton-go/singleton"
@@ -14,8 +15,9 @@ import (
 // begun meanwhile, and the rhythm goes on with the next.
 //
 // When the unit is told to stop, or has lost its leadership, the context of the call under way ends and the call is waited
-// for. An error of fn is logged by [singleton.LoggerFrom] and the rhythm goes on; a panic is the unit's failure, so that
-// another process takes over.
+// for. An error of fn is logged by [singleton.LoggerFrom], and so is a panic, with its stack; the rhythm goes on. (As a failure
+// of the unit it would be called again at once by the next process, and by the one after that.) An error that fn returns after
+// its context has ended is taken for the answer to that, and not logged.
 //
 // An interval that is not positive, or a nil fn, is refused before the unit starts.
 func Every(interval time.Duration, fn func(ctx context.Context) error, o ...Option) singleton.Runner {
@@ -76,6 +78,11 @@ func (e *every) Run(ctx context.Context) error {
 }
 
 func (e *every) call(ctx context.Context) {
+	defer func() {
+		if v := recover(); v != nil {
+			singleton.LoggerFrom(ctx).Error("scheduled call panicked", "err", v, "stack", string(debug.Stack()))
+		}
+	}()
 	if err := e.fn(ctx); err != nil && ctx.Err() == nil {
 		singleton.LoggerFrom(ctx).Error("scheduled call failed", "err", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -158,18 +159,69 @@ func TestSkippedCallsAreLogged(t *testing.T) {
 	})
 }
 
-func TestPanicOfACallIsTheUnitsFailure(t *testing.T) {
+func TestPanicOfACallIsLoggedWithItsStackAndTheRhythmGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		s, log := runAsUnit(t, schedule.Every(time.Minute, func(ctx context.Context) error {
+			if calls++; calls == 3 {
+				<-ctx.Done() // also where it comes of stopping
+			}
+			panic(fmt.Sprint("broken ", calls))
+		}), 150*time.Second)
+		if s.State != singleton.Ready || s.Failures != 0 || calls != 3 {
+			t.Errorf("after %d calls status %+v, want ready without a failure", calls, s)
+		}
+		for n := range calls {
+			if want := fmt.Sprintf(`err="broken %d" stack="`, n+1); !strings.Contains(log, want) {
+				t.Errorf("the log doesn't say %s:\n%s", want, log)
+			}
+		}
+		if strings.Count(log, "every_test.go") != calls {
+			t.Errorf("the log doesn't say where:\n%s", log)
+		}
+	})
+}
+
+func TestCallThatEndsItsGoroutineIsTheUnitsFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
 		s, _ := runAsUnit(t, schedule.Every(time.Minute, func(context.Context) error {
 			if calls++; calls == 1 {
-				panic("broken")
+				runtime.Goexit()
 			}
 			return nil
-		}), time.Minute)
-		if s.State != singleton.Ready || s.Failures != 1 || fmt.Sprint(s.Err) != "panic: broken" || calls != 2 {
+		}), 30*time.Second)
+		if s.State != singleton.Ready || s.Failures != 1 || s.Err == nil || calls != 2 {
 			t.Errorf("after %d calls status %+v, want ready again after one failure", calls, s)
 		}
+	})
+}
+
+// A schedule that is told to stop between two calls doesn't wait for the next.
+func TestStopBetweenTwoCallsIsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		if got := begins(t, 90*time.Second, func(int) error { return nil }); len(got) != 2 {
+			t.Errorf("calls began at %v, want two", got)
+		}
+		begun := time.Now()
+		begins(t, 30*time.Second, func(int) error { return nil }, schedule.AfterInterval())
+		if took := time.Since(begun); took != 30*time.Second {
+			t.Errorf("Run took %v, want 30s", took)
+		}
+	})
+}
+
+func TestCallsAreUnderTheTermOfTheUnit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		runAsUnit(t, schedule.Every(time.Minute, func(ctx context.Context) error {
+			if term, ok := singleton.TermFrom(ctx); !ok || term.Check() != nil || term.Election() != "worker/job" {
+				t.Errorf("called under %q, %v", term.Election(), term.Check())
+			}
+			return nil
+		}), time.Hour)
 	})
 }
