@@ -1,0 +1,83 @@
+//go:build unix
+
+package tether
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// The descriptors at which a helper finds its tether.
+const (
+	fdIn    = 3
+	fdOut   = 4
+	fdPidfd = 5 // of the owner, where there is one
+)
+
+const version = 1
+
+// A hello is the first message to a helper.
+type hello struct {
+	Version int
+	Args    []string
+	Pidfd   bool // there is one
+}
+
+// Inherited returns the end of the tether that this process holds as the helper of this name, and nil if it is no such
+// helper. It is called once, and before anything else: [os.Args] are the owner's from then on.
+func Inherited(name string) (*End, error) {
+	if len(os.Args) == 0 || !strings.HasPrefix(os.Args[0], title(name)) || !isPipe(fdIn) || !isPipe(fdOut) {
+		return nil, nil
+	}
+	e, err := inherit(name)
+	if err != nil {
+		return nil, fmt.Errorf("tether: %w", err)
+	}
+	return e, nil
+}
+
+func isPipe(fd int) bool {
+	var st syscall.Stat_t
+	return syscall.Fstat(fd, &st) == nil && st.Mode&syscall.S_IFMT == syscall.S_IFIFO
+}
+
+func inherit(name string) (*End, error) {
+	rename("singleton-" + name)
+	in, err := take(fdIn)
+	if err != nil {
+		return nil, err
+	}
+	out, err := take(fdOut)
+	if err != nil {
+		return nil, err
+	}
+	e := NewEnd(in, out)
+	var h hello
+	if err := e.Receive(&h); err != nil {
+		return nil, err
+	}
+	if h.Version != version {
+		return nil, errors.New("the owner runs another version of this program")
+	}
+	if h.Pidfd {
+		pidfd, err := take(fdPidfd)
+		if err != nil {
+			return nil, err
+		}
+		e.follow(pidfd)
+	}
+	os.Args = h.Args
+	return e, nil
+}
+
+// take makes a file of an inherited descriptor, which no child of ours inherits again.
+func take(fd int) (*os.File, error) {
+	syscall.CloseOnExec(fd)
+	if err := syscall.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("descriptor %d: %w", fd, err)
+	}
+	return os.NewFile(uintptr(fd), "tether"), nil
+}

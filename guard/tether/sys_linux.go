@@ -1,0 +1,46 @@
+package tether
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// executable is the program that this process runs, also if its file was replaced or removed since.
+func executable() (string, error) {
+	const own = "/proc/self/exe"
+	if _, err := os.Stat(own); err == nil {
+		return own, nil
+	}
+	return os.Executable()
+}
+
+// self returns a pidfd of this process, which names it beyond doubt, and nil where the system has or allows none.
+func self() *os.File {
+	fd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(fd), "pidfd")
+}
+
+// awaitEnd waits until the process that a pidfd names has ended. An error means that this can't be known; one is that the pidfd
+// was closed.
+func awaitEnd(pidfd *os.File) error {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return err == nil && n > 0
+	})
+}
+
+// rename gives this process the name that the kernel shows and that killall goes by. What is longer than 15 bytes is cut off.
+func rename(name string) {
+	_ = os.WriteFile("/proc/self/comm", []byte(name), 0) // it is for people only
+}
+
+func detached() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
