@@ -12,6 +12,7 @@ import (
 
 	"github.com/singleton-go/singleton/discovery"
 	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/guard"
 	"github.com/singleton-go/singleton/internal/lease"
 	"github.com/singleton-go/singleton/internal/names"
 )
@@ -38,6 +39,10 @@ type Config struct {
 	// Timing holds the durations that leadership rests on. The zero Timing is the default.
 	Timing discovery.Timing
 
+	// Guard says that a process of its own ends this one's session as soon as this one is gone, so that a crash costs
+	// milliseconds rather than the TTL. [guard.Main] must come first in main, and the engine must be an [engine.Ender].
+	Guard bool
+
 	// OnStuck is called when a runner was told to stop and has outlasted its budget. With nil it is waited for, and so is its
 	// leadership; a function that ends the process gives leadership to another one at once or after the TTL. It must not block.
 	OnStuck func(Status)
@@ -56,6 +61,7 @@ type Runtime struct {
 	mu    sync.Mutex
 	phase phase
 	units map[string]*instance
+	guard *guard.Guard // nil where there is to be none
 	d     *discovery.Discovery
 	ctx   context.Context //nolint:containedctx // what all contexts of runners descend from
 }
@@ -78,15 +84,18 @@ func New(eng engine.Engine, c Config) (*Runtime, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Timing = discovery.Timing(lease.Timing(c.Timing).WithDefaults())
-	if err := errors.Join(checkEngine(eng), c.check()); err != nil {
+	if err := errors.Join(c.checkEngine(eng), c.check()); err != nil {
 		return nil, fmt.Errorf("singleton: %w", err)
 	}
 	return &Runtime{engine: eng, config: c, log: c.Logger, units: map[string]*instance{}}, nil
 }
 
-func checkEngine(eng engine.Engine) error {
+func (c Config) checkEngine(eng engine.Engine) error {
 	if eng == nil {
 		return errors.New("engine: nil")
+	}
+	if c.Guard {
+		return guard.Check(eng)
 	}
 	return nil
 }
@@ -137,18 +146,14 @@ func (rt *Runtime) open(ctx context.Context, units []Unit) error {
 		clear(rt.units)
 		return nil
 	}
-	rt.d, err = discovery.Open(rt.engine, discovery.Config{
-		Prefix: rt.config.Prefix, Node: rt.config.Node, Version: rt.config.Version, Timing: rt.config.Timing,
-		Logger: rt.config.Logger,
-	})
-	if err != nil {
+	if err := rt.enter(ctx); err != nil {
 		return err
 	}
 	for _, in := range all {
 		if err := in.register(rt.d); err != nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rt.config.Timing.CallTimeout)
 			defer cancel()
-			return errors.Join(err, rt.d.Close(ctx))
+			return errors.Join(err, rt.leave(ctx))
 		}
 	}
 	rt.phase, rt.units, rt.ctx = running, all, context.WithoutCancel(ctx)
@@ -203,7 +208,7 @@ func (rt *Runtime) shutdown(ctx context.Context) error {
 	rt.live.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rt.config.Grace)
 	defer cancel()
-	return rt.d.Close(ctx)
+	return rt.leave(ctx)
 }
 
 // groups returns the units in the order in which they stop: all of one group at the same time.
