@@ -1,0 +1,147 @@
+package httpsingleton
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/singleton-go/singleton"
+	"github.com/singleton-go/singleton/discovery"
+)
+
+// A Service serves HTTP while its process leads. It is a runner for [singleton.Service], made by [Server], and for one unit only.
+type Service struct {
+	addr    string
+	handler http.Handler
+	options ServerOptions
+	mu      sync.Mutex
+	serving *serving // nil while this process doesn't serve
+}
+
+// ServerOptions refine a [Server]. The zero ServerOptions are the default.
+type ServerOptions struct {
+	// Advertise is the address that others are told, as "ledger-0.internal:8080"; port 0 is replaced by the real one. The default is the
+	// address that is listened on; where that is all of this host's, it is the first of them that is no loopback.
+	Advertise string
+
+	// TLS makes it serve HTTPS.
+	TLS *tls.Config
+
+	// Labels are added to the endpoint's record.
+	Labels map[string]string
+
+	// Weight says how many requests shall go to this endpoint beside others of its service; default 100.
+	Weight int
+
+	// Configure may set limits and hooks of the server, which is a fresh one for each term. Addr, Handler, BaseContext and TLSConfig
+	// are overwritten.
+	Configure func(*http.Server)
+}
+
+// Server returns a runner that listens on addr, as "host:port" with 0 for any free port, while its process leads, and makes known
+// where. The context of each request belongs to the term: [singleton.TermFrom] finds it there.
+//
+// When the unit is to stop, the address is withdrawn, no new request is run, and those under way may end within the grace time. When
+// leadership is lost, their contexts end at once, with cause [singleton.ErrLost], and all connections are closed. Run has
+// returned only when every handler has, so a handler that heeds no context keeps leadership with this process.
+func Server(addr string, handler http.Handler, o ServerOptions) *Service {
+	return &Service{addr: addr, handler: handler, options: o}
+}
+
+// Check implements [singleton.Checker].
+func (s *Service) Check() error {
+	_, _, err := net.SplitHostPort(s.addr)
+	if err == nil && s.options.Advertise != "" {
+		_, _, err = net.SplitHostPort(s.options.Advertise)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("http server: %w", err)
+	case s.handler == nil:
+		return errors.New("http server: handler: nil")
+	case s.options.Weight < 0:
+		return fmt.Errorf("http server: Weight %d: must not be negative", s.options.Weight)
+	}
+	return nil
+}
+
+// Run listens and serves until ctx ends. What is under way then is left to Shutdown.
+func (s *Service) Run(ctx context.Context) error {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("http server: %w", err)
+	}
+	v := newServing(ctx, s, l)
+	s.set(v)
+	if err := singleton.Publish(ctx, s.endpoint(l.Addr())); err != nil {
+		return fmt.Errorf("http server on %s: %w", l.Addr(), err)
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-v.over:
+		return v.err
+	}
+}
+
+// Shutdown lets requests under way end until ctx ends, or leadership is lost. It returns when all handlers have.
+func (s *Service) Shutdown(ctx context.Context, _ error) error {
+	v := s.current()
+	if v == nil {
+		return nil
+	}
+	defer s.set(nil)
+	return v.stop(ctx)
+}
+
+func (s *Service) set(v *serving) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving = v
+}
+
+func (s *Service) current() *serving {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.serving
+}
+
+func (s *Service) endpoint(at net.Addr) discovery.Endpoint {
+	e := discovery.Endpoint{
+		Protocol: "http", Address: advertised(at.String(), s.options.Advertise), Labels: s.options.Labels, Weight: s.options.Weight,
+	}
+	if s.options.TLS != nil {
+		e.Protocol = "https"
+	}
+	return e
+}
+
+// advertised returns the address to tell to others.
+func advertised(listening, wanted string) string {
+	host, port, _ := net.SplitHostPort(listening)
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = ownAddress()
+	}
+	if wanted != "" {
+		var wantedPort string
+		if host, wantedPort, _ = net.SplitHostPort(wanted); wantedPort != "0" {
+			port = wantedPort
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// ownAddress returns the first address of this host that others can reach.
+func ownAddress() string {
+	all, _ := net.InterfaceAddrs()
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	return "localhost"
+}
