@@ -2,11 +2,15 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/singleton-go/singleton/discovery"
 )
@@ -51,10 +55,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.TTL == 0 {
 		o.TTL = map[string]time.Duration{"etcd": 5 * time.Second, "ram": 2 * time.Second}[o.Engine]
 	}
-	rests := restsOf(o)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	o.Out = &listener{out: o.Out, lost: stop}
+	report, rests := audience(o, &listener{out: o.Out, lost: stop})
 	sink, err := openSink()
 	if err != nil {
 		return err
@@ -72,17 +75,26 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close(context.WithoutCancel(ctx))) }()
-	p := &play{ttl: o.TTL, stage: stage, sink: sink, report: newReporter(o), told: map[role]cell{}, rests: rests}
+	p := &play{ttl: o.TTL, stage: stage, sink: sink, report: report, rests: rests}
 	defer p.report.close()
 	return p.before(ctx, d, func(ctx context.Context) error { return p.perform(ctx, o) })
 }
 
-// restsOf leaves people the time to look.
-func restsOf(o Options) time.Duration {
-	if isTerminal(o.Out) && !o.JSON {
-		return 2 * time.Second
+// audience finds out who looks: how it is told, and how long it needs to look at one thing.
+func audience(o Options, out io.Writer) (reporter, time.Duration) {
+	switch {
+	case o.JSON:
+		return &jsonLines{json.NewEncoder(out)}, frame
+	case isTerminal(o.Out):
+		return &screen{out: out, color: os.Getenv("NO_COLOR") == ""}, 2 * time.Second
 	}
-	return frame
+	return &textLines{out}, frame
+}
+
+// isTerminal says whether what is written there is seen as it is written, and can be overwritten.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
 // before gives the play as an observer of the cluster sees it.

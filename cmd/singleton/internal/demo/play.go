@@ -22,8 +22,6 @@ type play struct {
 	cluster discovery.Cluster // as it was seen last
 	cast    []*player         // all who have entered
 	hits    []hit
-	told    map[role]cell // what was said of each unit
-	scene   string        // what is going on, for people
 }
 
 // A player is a node as the audience knows it.
@@ -31,6 +29,7 @@ type player struct {
 	actor
 	name  string
 	state string
+	told  units // what was said of it
 }
 
 // What has been done to a node. Only one that was told to end may end.
@@ -72,13 +71,14 @@ func (p *play) perform(ctx context.Context, o Options) error {
 // prologue says what is to be seen.
 func (p *play) prologue(engine string) {
 	s := p.stage.setting()
-	e := event{
-		Event: "start", Engine: engine, Endpoint: s.endpoint, Dir: s.dir, Simulated: s.simulated,
-		TTL: *millis(p.ttl), Limit: *millis(p.limit()),
-	}
-	p.say(e, "%s Each runs %s, a job every %v, and %s: only where it leads.", s.words, elections[0], jobInterval, elections[1])
-	p.say(event{Event: "terms"}, "What they do goes to a sink that checks fencing tokens. A session ends %v after its last renewal; "+
-		"a hand-over that takes more than %v is a failure.", p.ttl, p.limit())
+	p.report.event(p.stamped(event{
+		Event: "start", Engine: engine, URL: s.url, Dir: s.dir, Simulated: s.simulated,
+		TTL: millis(p.ttl), Limit: millis(p.limit()),
+	}), "")
+	p.report.note(fmt.Sprintf("%s Each has a job, %s, that runs every %s, and a service, %s. Only the one that leads does the work, "+
+		"and all it does goes to a sink that checks fencing tokens.", s.words, elections[0], span(jobInterval), elections[1]))
+	p.report.note(fmt.Sprintf("A session ends %s after its last renewal. A hand-over that takes more than %s is a failure.",
+		span(p.ttl), span(p.limit())))
 }
 
 func (p *play) acts(ctx context.Context) error {
@@ -100,11 +100,11 @@ func (p *play) acts(ctx context.Context) error {
 
 // encore goes on until ctx ends.
 func (p *play) encore(ctx context.Context) error {
-	where := ""
-	if at := p.stage.setting().endpoint; at != "" {
-		where = fmt.Sprintf(": etcd at %s, prefix %s", at, prefix)
+	words := "The play is over, and the nodes go on until Ctrl-C."
+	if url := p.stage.setting().url; url != "" {
+		words += " From another terminal: singleton status --engine " + url
 	}
-	p.report.note("It goes on until Ctrl-C" + where + ".")
+	p.report.note(words)
 	if err := p.await(ctx, 1<<62, func() bool { return false }); ctx.Err() == nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (p *play) act(ctx context.Context, f fault) error {
 	if err := f.does(victim); err != nil {
 		return fmt.Errorf("%s to %s: %w", f.title, victim.name, err)
 	}
-	words := strings.NewReplacer("{node}", victim.name, "{ttl}", p.ttl.String()).Replace(f.words)
+	words := strings.NewReplacer("{node}", victim.name, "{ttl}", span(p.ttl)).Replace(f.words)
 	p.say(event{Event: "fault", Fault: f.name, Node: victim.name, Elections: namesOf(hits)}, "%s: %s", f.title, words)
 	for _, h := range hits {
 		if err := p.follow(ctx, h); err != nil {
@@ -158,18 +158,23 @@ func (p *play) aim(f fault, victim *player) []hit {
 	return p.hits[before:]
 }
 
-// follow waits until an effect of a later term was accepted.
+// follow waits until an effect of a later term was accepted, and discovery shows whose.
 func (p *play) follow(ctx context.Context, h hit) error {
-	done := func() bool { return p.sink.handover(h.election, h.token).done }
-	if err := p.expect(ctx, fmt.Sprintf("hand-over of %s after %s", h.election, title(h.fault)), done); err != nil {
+	var came handover
+	var node string
+	var token uint64
+	err := p.expect(ctx, fmt.Sprintf("hand-over of %s after %s", h.election, title(h.fault)), func() bool {
+		came = p.sink.handover(h.election, h.token)
+		node, token = p.leader(h.election)
+		return came.done && node != "" && token == p.sink.tally(h.election).newest
+	})
+	if err != nil {
 		return err
 	}
-	token, came := p.sink.tally(h.election).newest, p.sink.handover(h.election, h.token)
-	e := event{
-		Event: "handover", Fault: h.fault, Election: h.election, Token: token,
+	p.say(event{
+		Event: "handover", Fault: h.fault, Election: h.election, Node: node, Token: token,
 		Gap: millis(came.gap), Overlap: millis(came.overlap),
-	}
-	p.say(e, "%s goes on under token %d. Nobody did it for %s.", h.election, token, span(came.gap))
+	}, "%s leads %s under token %d. Nobody did it for %s.", node, h.election, token, span(came.gap))
 	return nil
 }
 

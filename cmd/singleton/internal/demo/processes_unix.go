@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -51,8 +52,9 @@ func openProcesses(ttl time.Duration, sink string) (_ stage, err error) {
 
 func (s *processes) setting() setting {
 	return setting{
-		words:    fmt.Sprintf("Three processes, and etcd %s in this one.", version.Version),
-		endpoint: s.member.Endpoint(), dir: s.janitor.dir,
+		words: fmt.Sprintf("Three processes, and etcd %s in this one.", version.Version),
+		url:   "etcd://" + strings.TrimPrefix(s.member.Endpoint(), "http://") + prefix,
+		dir:   s.janitor.dir,
 	}
 }
 

@@ -76,6 +76,7 @@ type puppet struct {
 }
 
 func (p *puppet) kill() error {
+	p.faulty.Refuse(errKilled)
 	p.faulty.Close()
 	p.edge.cut()
 	p.stop(errKilled)

@@ -6,68 +6,50 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 )
 
 // A reporter says what happens: to people or to programs.
 type reporter interface {
-	event(e event, words string)
+	event(e event, words string)  // no words: for programs
 	detail(e event, words string) // of what show shows too
+	note(words string)            // for people
 	show(v view)                  // the present situation; may be called all the time
 	table(rows []row)
-	note(words string) // for people, after the table
-	close()            // nothing more is said
-}
-
-func newReporter(o Options) reporter {
-	switch {
-	case o.JSON:
-		return &jsonLines{json.NewEncoder(o.Out)}
-	case isTerminal(o.Out):
-		return &screen{out: o.Out, color: os.Getenv("NO_COLOR") == ""}
-	}
-	return &textLines{o.Out}
-}
-
-// isTerminal says whether what is written there is seen as it is written, and can be overwritten.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+	close() // nothing more is said
 }
 
 // An event is something that happened, for programs. Its names are part of the face of the command.
 type event struct {
-	Event     string   `json:"event"`
-	At        int64    `json:"at_ms"` // since the sink was opened
-	Engine    string   `json:"engine,omitempty"`
-	Endpoint  string   `json:"endpoint,omitempty"`
-	Dir       string   `json:"dir,omitempty"`
-	TTL       int64    `json:"ttl_ms,omitempty"`
-	Limit     int64    `json:"limit_ms,omitempty"`
-	Simulated bool     `json:"simulated,omitempty"`
-	Fault     string   `json:"fault,omitempty"`
-	Node      string   `json:"node,omitempty"`
-	PID       int      `json:"pid,omitempty"`
-	Unit      string   `json:"unit,omitempty"`
-	State     string   `json:"state,omitempty"`
-	Elections []string `json:"elections,omitempty"`
-	Election  string   `json:"election,omitempty"`
-	Token     uint64   `json:"token,omitempty"`
-	Gap       *int64   `json:"gap_ms,omitempty"`
-	Overlap   *int64   `json:"overlap_ms,omitempty"`
-	Refused   *int     `json:"stale_refused,omitempty"`
+	Event     string               `json:"event"`
+	At        int64                `json:"at_ms"` // since the sink was opened
+	Engine    string               `json:"engine,omitempty"`
+	URL       string               `json:"url,omitempty"`
+	Dir       string               `json:"dir,omitempty"`
+	TTL       *int64               `json:"ttl_ms,omitempty"`
+	Limit     *int64               `json:"limit_ms,omitempty"`
+	Simulated bool                 `json:"simulated,omitempty"`
+	Fault     string               `json:"fault,omitempty"`
+	Node      string               `json:"node,omitempty"`
+	PID       int                  `json:"pid,omitempty"`
+	Units     map[string]unitEvent `json:"units,omitempty"`
+	Elections []string             `json:"elections,omitempty"`
+	Election  string               `json:"election,omitempty"`
+	Token     uint64               `json:"token,omitempty"`
+	Gap       *int64               `json:"gap_ms,omitempty"`
+	Overlap   *int64               `json:"overlap_ms,omitempty"`
+	Refused   *int                 `json:"stale_refused,omitempty"`
+}
+
+type unitEvent struct {
+	State string `json:"state"`
+	Token uint64 `json:"token,omitempty"`
 }
 
 func (p *play) say(e event, format string, args ...any) {
 	p.report.event(p.stamped(e), fmt.Sprintf(format, args...))
-}
-
-func (p *play) detail(e event, format string, args ...any) {
-	p.report.detail(p.stamped(e), fmt.Sprintf(format, args...))
 }
 
 func (p *play) stamped(e event) event {
@@ -134,15 +116,53 @@ func (j *jsonLines) table(rows []row) {
 // textLines is for people who read it later, or elsewhere.
 type textLines struct{ out io.Writer }
 
-func (t *textLines) event(e event, words string)  { _, _ = io.WriteString(t.out, stampedLine(e, words)) }
-func (t *textLines) detail(e event, words string) { t.event(e, words) }
-func (t *textLines) show(view)                    {}
-func (t *textLines) note(words string)            { _, _ = io.WriteString(t.out, "\n"+words+"\n") }
-func (t *textLines) close()                       {}
-func (t *textLines) table(rows []row)             { _, _ = t.out.Write(tableOf(rows)) }
+func (t *textLines) event(e event, words string) { _, _ = io.WriteString(t.out, eventLines(e, words)) }
+func (t *textLines) note(words string)           { _, _ = io.WriteString(t.out, noteLines(words)) }
+func (t *textLines) show(view)                   {}
+func (t *textLines) close()                      {}
+func (t *textLines) table(rows []row)            { _, _ = t.out.Write(tableOf(rows)) }
 
-func stampedLine(e event, words string) string {
-	return fmt.Sprintf("%5.1f s  %s\n", float64(e.At)/1000, words)
+func (t *textLines) detail(e event, words string) {
+	_, _ = fmt.Fprintf(t.out, stamp+"%s\n", e.seconds(), words)
+}
+
+const stamp = "%6.1f s  "
+
+func (e event) seconds() float64 { return float64(e.At) / 1000 }
+
+// eventLines is an event as people read it: when, and what.
+func eventLines(e event, words string) string {
+	if words == "" {
+		return ""
+	}
+	return hang(fmt.Sprintf(stamp, e.seconds()), words)
+}
+
+func noteLines(words string) string { return hang("", words) + "\n" }
+
+// lineWidth is that of the terminals of old, which every other one is at least.
+const lineWidth = 80
+
+// hang breaks words into lines that begin below each other.
+func hang(first, words string) string {
+	var b strings.Builder
+	b.WriteString(first)
+	at := len(first)
+	for i, word := range strings.Fields(words) {
+		switch {
+		case i == 0:
+		case at+1+len(word) > lineWidth:
+			b.WriteString("\n" + strings.Repeat(" ", len(first)))
+			at = len(first)
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += len(word)
+	}
+	b.WriteByte('\n')
+	return b.String()
 }
 
 // tableOf is what people see at the end.
@@ -159,8 +179,8 @@ func tableOf(rows []row) []byte {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", title(r.Fault), r.Election, gap, span(r.came.overlap), r.Refused)
 	}
 	_ = w.Flush()
-	b.WriteString("\ngap: from the last accepted effect of the old leader to the first of the new one\n" +
-		"overlap: for how long effects of both were accepted; it must be 0\n")
+	b.WriteString("\n" + noteLines("Gap: from the last accepted effect of the old leader to the first of the new one. "+
+		"Overlap: for how long effects of both were accepted; it must be 0."))
 	return b.Bytes()
 }
 
@@ -171,6 +191,8 @@ func span(d time.Duration) string {
 		return "0"
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", *millis(d))
+	case d%time.Second == 0:
+		return fmt.Sprintf("%d s", d/time.Second)
 	}
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -25,13 +26,13 @@ const (
 	yellow = "33"
 )
 
-func (s *screen) event(e event, words string) { s.above(s.highlight(e, stampedLine(e, words))) }
+func (s *screen) event(e event, words string) { s.above(s.highlight(e, eventLines(e, words))) }
 
 func (s *screen) detail(event, string) {} // the panel has it
 
 func (s *screen) table(rows []row) { s.above(string(tableOf(rows))) }
 
-func (s *screen) note(words string) { s.above("\n" + words + "\n") }
+func (s *screen) note(words string) { s.above(noteLines(words)) }
 
 func (s *screen) close() { s.draw("", "") }
 
@@ -55,43 +56,54 @@ func (s *screen) draw(text, panel string) {
 	s.panel = panel
 }
 
+const (
+	nodeLine     = "  %-8s  %-8s  %s  %s  %s"
+	electionLine = "  %-16s  %-8s  %-16v  %8v  %7v  %s"
+)
+
 func (s *screen) render(v view) string {
 	var b strings.Builder
-	b.WriteByte('\n')
-	s.line(&b, dim, "NODE", "PID", "PROCESS", strings.ToUpper(elections[0]), strings.ToUpper(elections[1]))
-	for _, r := range v.rows {
-		s.row(&b, r)
+	header := func(format string, names ...any) {
+		b.WriteString("\n" + s.paint(dim, fmt.Sprintf(format, names...)) + "\n")
 	}
-	b.WriteByte('\n')
+	header(nodeLine, "NODE", "PID", "PROCESS ", fmt.Sprintf("%-16s", strings.ToUpper(elections[0])), strings.ToUpper(elections[1]))
+	for _, r := range v.rows {
+		b.WriteString(s.node(r) + "\n")
+	}
+	header(electionLine, "ELECTION", "LEADER", "TOKEN", "ACCEPTED", "REFUSED", "NOBODY FOR")
 	for _, l := range v.lanes {
-		fmt.Fprintf(&b, "  %-18s %6d effects accepted, %d refused", l.election, l.accepted, l.refused)
-		if l.accepted > 0 && l.idle >= 3*frame {
-			b.WriteString(s.paint(red, fmt.Sprintf(", nobody does it since %.1f s", l.idle.Seconds())))
-		}
-		b.WriteByte('\n')
+		b.WriteString(s.election(l) + "\n")
 	}
 	return b.String()
 }
 
-func (s *screen) row(b *strings.Builder, r viewRow) {
-	pid := "-"
+func (s *screen) node(r viewRow) string {
+	pid := ""
 	if r.pid != 0 {
-		pid = fmt.Sprint(r.pid)
+		pid = strconv.Itoa(r.pid)
 	}
-	states := map[string]string{killed: red, paused: yellow, stopping: yellow}
-	fmt.Fprintf(b, "  %-8s %-8s %s ", r.node, pid, s.paint(states[r.state], fmt.Sprintf("%-9s", r.state)))
-	for _, c := range r.cells {
-		style := dim
-		if c.token != 0 {
-			style = green
-		}
-		b.WriteString(" " + s.paint(style, fmt.Sprintf("%-22s", c)))
-	}
-	b.WriteByte('\n')
+	state := s.paint(map[string]string{killed: red, paused: yellow, stopping: yellow}[r.state], fmt.Sprintf("%-8s", r.state))
+	return fmt.Sprintf(nodeLine, r.node, pid, state, s.unit(r.units[0]), s.unit(r.units[1]))
 }
 
-func (s *screen) line(b *strings.Builder, style string, c ...any) {
-	b.WriteString(s.paint(style, fmt.Sprintf("  %-8s %-8s %-9s  %-22s %-22s", c...)) + "\n")
+func (s *screen) unit(c cell) string {
+	style := dim
+	if c.token != 0 {
+		style = green
+	}
+	return s.paint(style, fmt.Sprintf("%-16s", c.name()))
+}
+
+func (s *screen) election(l lane) string {
+	idle := ""
+	if l.accepted > 0 && l.idle >= 3*frame {
+		idle = s.paint(red, fmt.Sprintf("%.1f s", l.idle.Seconds()))
+	}
+	token := ""
+	if l.token != 0 {
+		token = strconv.FormatUint(l.token, 10)
+	}
+	return fmt.Sprintf(electionLine, l.election, l.leader, token, l.accepted, l.refused, idle)
 }
 
 func (s *screen) highlight(e event, line string) string {

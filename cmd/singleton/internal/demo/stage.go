@@ -35,7 +35,7 @@ type actor interface {
 // A setting is what there is to say about a stage.
 type setting struct {
 	words     string
-	endpoint  string // of the store, if others can reach it
+	url       string // of the store, if others can reach it
 	dir       string // where its files are
 	simulated bool
 }

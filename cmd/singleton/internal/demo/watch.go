@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/singleton-go/singleton/discovery"
@@ -110,9 +112,6 @@ func (p *play) steady() bool {
 	return true
 }
 
-// A role is a unit on a node.
-type role struct{ node, unit string }
-
 // A cell is what is seen of a unit. The zero cell is one of which nothing is seen.
 type cell struct {
 	state discovery.State
@@ -120,21 +119,32 @@ type cell struct {
 }
 
 func (c cell) String() string {
-	switch {
-	case c.state == 0:
-		return "-"
-	case c.token == 0:
-		return c.state.String()
+	if c.token == 0 {
+		return c.name()
 	}
-	return fmt.Sprintf("%v, token %d", c.state, c.token)
+	return fmt.Sprintf("%s, token %d", c.name(), c.token)
 }
 
-// cells are all units that are seen.
-func (p *play) cells() map[role]cell {
-	all := map[role]cell{}
-	for _, units := range [][]discovery.Instance{p.cluster.Workers, p.cluster.Services} {
-		for _, u := range units {
-			all[role{u.Node, string(u.Kind) + "/" + u.Name}] = cell{u.State, u.Token}
+func (c cell) name() string {
+	if c.state == 0 {
+		return "-"
+	}
+	return c.state.String()
+}
+
+// units are those of one node, in the order of elections.
+type units [len(elections)]cell
+
+// seen returns the units of all nodes.
+func (p *play) seen() map[string]units {
+	all := map[string]units{}
+	for _, kind := range [][]discovery.Instance{p.cluster.Workers, p.cluster.Services} {
+		for _, u := range kind {
+			if i := slices.Index(elections[:], string(u.Kind)+"/"+u.Name); i >= 0 {
+				of := all[u.Node]
+				of[i] = cell{u.State, u.Token}
+				all[u.Node] = of
+			}
 		}
 	}
 	return all
@@ -142,16 +152,24 @@ func (p *play) cells() map[role]cell {
 
 // tellUnits tells what has changed.
 func (p *play) tellUnits() {
-	now := p.cells()
+	seen := p.seen()
 	for _, n := range p.cast {
-		for _, unit := range elections {
-			r := role{n.name, unit}
-			if c := now[r]; c != p.told[r] {
-				p.told[r] = c
-				p.detail(event{Event: "unit", Node: n.name, Unit: unit, State: c.state.String(), Token: c.token},
-					"%s %s: %v", n.name, unit, c)
+		now := seen[n.name]
+		if now == n.told {
+			continue
+		}
+		n.told = now
+		e, words := event{Event: "node", Node: n.name, Units: map[string]unitEvent{}}, make([]string, 0, len(now))
+		for i, c := range now {
+			if c.state != 0 {
+				e.Units[elections[i]] = unitEvent{c.state.String(), c.token}
+				words = append(words, fmt.Sprintf("%s %v", elections[i], c))
 			}
 		}
+		if len(words) == 0 {
+			words = []string{"no longer seen"}
+		}
+		p.report.detail(p.stamped(e), n.name+": "+strings.Join(words, "; "))
 	}
 }
 
@@ -164,33 +182,30 @@ type view struct {
 type viewRow struct {
 	node, state string
 	pid         int
-	cells       [len(elections)]cell
+	units       units
 }
 
-// A lane is what the sink knows of one election.
+// A lane is one election: who leads, and what the sink knows of it.
 type lane struct {
-	election string
+	election, leader string
+	token            uint64
 	tally
 	idle time.Duration // since the last accepted effect
 }
 
 func (p *play) view() view {
 	var v view
-	now := p.cells()
+	seen := p.seen()
 	for _, n := range p.cast {
-		if n.state == replaced {
-			continue
+		if n.state != replaced {
+			v.rows = append(v.rows, viewRow{node: n.name, state: n.state, pid: p.pid(n.name), units: seen[n.name]})
 		}
-		row := viewRow{node: n.name, state: n.state, pid: p.pid(n.name)}
-		for i, unit := range elections {
-			row.cells[i] = now[role{n.name, unit}]
-		}
-		v.rows = append(v.rows, row)
 	}
 	at := p.sink.now()
 	for _, name := range elections {
 		t := p.sink.tally(name)
-		v.lanes = append(v.lanes, lane{election: name, tally: t, idle: at - t.last})
+		leader, token := p.leader(name)
+		v.lanes = append(v.lanes, lane{name, leader, token, t, at - t.last})
 	}
 	return v
 }
