@@ -1,0 +1,207 @@
+package fileengine_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/singleton-go/singleton/engine"
+)
+
+var tortureFor = flag.Duration("torture", 3*time.Second, "how long processes are stopped and killed at random")
+
+const workers = 8
+
+// work creates and deletes in a few queues until its input ends, and says what it did: "+ key" after a creation, "- key" after a
+// deletion, "end" when nothing follows. Beside that it watches.
+func work(ctx context.Context, dir string, _ []string) error {
+	e, s, err := openSession(ctx, dir)
+	if err != nil {
+		return err
+	}
+	over := make(chan struct{})
+	go func() {
+		bufio.NewReader(os.Stdin).ReadByte() //nolint:errcheck // its end is what is waited for
+		close(over)
+	}()
+	watching, cancel := context.WithCancel(ctx)
+	m := newMirror()
+	var group sync.WaitGroup
+	group.Go(func() { m.follow(watching, e, "") })
+	err = churn(ctx, s, over)
+	cancel()
+	group.Wait()
+	if err = errors.Join(err, m.broken); err != nil {
+		return err
+	}
+	fmt.Println("end")
+	select {} // the session is to live on
+}
+
+// churn makes random changes, and repeats a call that could not tell what had happened.
+func churn(ctx context.Context, s engine.Session, over chan struct{}) error {
+	var mine []engine.Record
+	for i := 0; ; i++ {
+		select {
+		case <-over:
+			return nil
+		default:
+		}
+		if err := s.Renew(ctx); err != nil {
+			return err
+		}
+		if len(mine) < 5 || len(mine) < 15 && rand.N(2) == 0 {
+			key := fmt.Sprintf("q%d/%s-%d", rand.N(3), s.ID(), i)
+			r, err := s.Create(ctx, key, make([]byte, rand.N(200)))
+			if err != nil {
+				r, err = s.Create(ctx, key, nil)
+			}
+			if err != nil && (!errors.Is(err, engine.ErrExists) || r.Session != s.ID()) {
+				return err
+			}
+			mine = append(mine, r)
+			fmt.Println("+", key)
+			continue
+		}
+		at := rand.N(len(mine))
+		if rand.N(4) == 0 {
+			if _, err := s.Replace(ctx, mine[at], make([]byte, rand.N(200))); errors.Is(err, engine.ErrGone) {
+				return err
+			}
+			continue
+		}
+		err := s.Delete(ctx, mine[at])
+		if err != nil {
+			err = s.Delete(ctx, mine[at])
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Println("-", mine[at].Key)
+		mine = slices.Delete(mine, at, at+1)
+	}
+}
+
+// A victim is a process at work, and the records that it must have.
+type victim struct {
+	*process
+	mine map[string]bool
+	read chan struct{} // closed when all it said was read
+	err  error
+}
+
+func newVictim(t *testing.T, dir string) *victim {
+	t.Helper()
+	v := &victim{process: start(t, "work", dir), mine: map[string]bool{}, read: make(chan struct{})}
+	go func() {
+		defer close(v.read)
+		for line := range v.lines {
+			what, rest, _ := strings.Cut(line, " ")
+			switch what {
+			case "+":
+				v.mine[rest] = true
+			case "-":
+				delete(v.mine, rest)
+			case "end":
+				return
+			default:
+				v.err = errors.New(line)
+			}
+		}
+	}()
+	return v
+}
+
+func TestTorture(t *testing.T) {
+	t.Parallel()
+	dir, e, m := fresh(t)
+	victims := make([]*victim, workers)
+	for i := range victims {
+		victims[i] = newVictim(t, dir)
+	}
+	over := make(chan struct{})
+	var probing sync.WaitGroup
+	probing.Go(func() { probe(t, e, over) })
+	kills, stops := 0, 0
+	for deadline := time.Now().Add(*tortureFor); time.Now().Before(deadline); {
+		i := rand.N(workers)
+		v := victims[i]
+		switch rand.N(10) {
+		case 0:
+			v.kill()
+			<-v.read
+			if v.err != nil {
+				t.Errorf("a process says: %v", v.err)
+			}
+			victims[i] = newVictim(t, dir)
+			kills++
+		case 1, 2, 3, 4:
+			v.signal(syscall.SIGSTOP)
+			stops++
+		default:
+			v.signal(syscall.SIGCONT)
+		}
+		time.Sleep(rand.N(10 * time.Millisecond))
+	}
+	close(over)
+	probing.Wait()
+	var want []string
+	for _, v := range victims {
+		v.signal(syscall.SIGCONT)
+		v.stdin.Close()
+		<-v.read
+		if v.err != nil {
+			t.Errorf("a process says: %v", v.err)
+		}
+		want = slices.AppendSeq(want, maps.Keys(v.mine))
+	}
+	m.shows(t, want...)
+	mirrorOf(t, connect(t, dir), "").shows(t, want...)
+	t.Logf("%d stops, %d kills, %d records left, last change %d", stops, kills, len(want), m.highest())
+	for _, v := range victims {
+		v.kill()
+	}
+	m.shows(t)
+}
+
+// probe makes sure that a process that nobody stops is never held up.
+func probe(t *testing.T, e engine.Engine, over chan struct{}) {
+	m := mirrorOf(t, e, "probe/")
+	s := open(t, e)
+	for i := 0; ; i++ {
+		select {
+		case <-over:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+		begun := time.Now()
+		r := create(t, s, fmt.Sprint("probe/", i))
+		m.shows(t, r.Key)
+		if err := s.Delete(t.Context(), r); err != nil {
+			t.Error(err)
+			return
+		}
+		m.shows(t)
+		if took := time.Since(begun); took > patience/3 {
+			t.Errorf("a creation and a deletion took %v while others were stopped", took)
+		}
+	}
+}
+
+// highest is the highest Created that was seen.
+func (m *mirror) highest() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Max(append(slices.Collect(maps.Values(m.newest)), 0))
+}
