@@ -78,3 +78,32 @@ func TestWishThatTheNextLeaderRefusesIsDone(t *testing.T) {
 		leads.Wait()
 	})
 }
+
+// On a store with two connections, one for calls and one for the watch, the watch is often the faster.
+func TestLeaderWhoseAnswerIsSeenBeforeTheReplyMakesWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := ramengine.New()
+		conn := enginetest.NewFaulty(store.Connect())
+		defer conn.Close()
+		conn.Decide(func(c enginetest.Call) enginetest.Fate {
+			if c.Op == enginetest.OpReplace {
+				return enginetest.Fate{Reply: time.Millisecond}
+			}
+			return enginetest.Fate{}
+		})
+		term, err := election.New(closeAfter(t, startLease(t, conn, "leader")), "m", "leader").Campaign(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := context.AfterFunc(term.Context(), func() { _ = term.Resign(t.Context()) })
+		defer stop()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		asker := election.New(closeAfter(t, startLease(t, store.Connect(), "asker")), "m", "asker")
+		if err := asker.Ask(ctx, election.Wish{}); err != nil {
+			t.Errorf("error %v, want none: the leader has resigned", err)
+		}
+		_ = term.Resign(ctx)
+	})
+}

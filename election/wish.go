@@ -203,7 +203,9 @@ func (c *Candidate) answer(e *lease.Entry, w wishRecord, state, reason string) {
 		c.mu.Unlock()
 		if err != nil {
 			time.AfterFunc(c.e.l.Timing().CallTimeout, c.look)
+			return
 		}
+		c.look() // the mirror may have shown the answer before the store's reply came, and then shows nothing more
 	})
 }
 
