@@ -87,7 +87,7 @@ func (r *registry) begin() {
 	f := r.follower
 	f.Apply = m.apply
 	r.mirror = m
-	r.wg.Go(func() { f.Run(ctx) })
+	r.wg.Go(func() { _ = f.Run(ctx) }) // a store that went back is reported by the lease
 }
 
 func (l *looker) wake() {

@@ -127,8 +127,8 @@ func (e *Election) campaign(ctx, base context.Context) (Term, error) {
 		return t, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
-	case <-e.l.Closed():
-		err = ErrClosed
+	case <-c.Gone():
+		err = c.claim.Err()
 	}
 	return Term{}, errors.Join(fmt.Errorf("campaign for %s: %w", e.name, err), c.Leave(ctx))
 }

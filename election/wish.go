@@ -110,21 +110,22 @@ func (a *asker) await(ctx context.Context, changed <-chan struct{}) error {
 		}
 		select {
 		case <-changed:
-		case <-a.claim.Gone(): // refused by the store: another's wish is there
+		case <-a.claim.Gone(): // another's wish is there, or the lease is closed
 		case <-unanswered.C:
 			if a.token == 0 {
 				return ErrUnanswered
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-a.e.l.Closed():
-			return ErrClosed
 		}
 	}
 }
 
 func (a *asker) outcome() (done bool, err error) {
-	if err := a.claim.Err(); err != nil {
+	switch err := a.claim.Err(); {
+	case errors.Is(err, ErrClosed):
+		return true, err
+	case err != nil:
 		return true, fmt.Errorf("%w (%w)", ErrPending, err)
 	}
 	v := a.e.l.Look(a.e.name)

@@ -195,7 +195,7 @@ func (l *Lease) prepare(c *Claim, next call) func() {
 		c.dirty = false
 	}
 	return func() {
-		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Timing.CallTimeout)
+		ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
 		defer cancel()
 		var err error
 		key := r.Key
@@ -207,8 +207,8 @@ func (l *Lease) prepare(c *Claim, next call) func() {
 		default:
 			err = gen.session.Delete(ctx, r)
 		}
-		if errors.Is(err, engine.ErrLost) {
-			l.lose(gen, err)
+		if l.lost(gen, err) {
+			return
 		}
 		if l.finish(c, gen, next, r, err) {
 			l.log.Warn("record not written", "key", key, "err", err)

@@ -151,9 +151,7 @@ func TestLateCreationIsRemovedWhileTheRunnerOfALostTermDrains(t *testing.T) {
 		c := p.candidate("m")
 		p.until(3 * time.Second)
 		h := p.hold(c)
-		if err := removeByForce(store, p.queue("m")); err != nil {
-			t.Fatal(err)
-		}
+		removeByForce(t, store, p.queue("m"))
 		h.mustEnd(3*time.Second, lease.ErrLost)
 		p.until(6 * time.Second) // the late creation has arrived
 		if n := len(p.sent(enginetest.OpDelete)); n != 1 {
@@ -163,16 +161,19 @@ func TestLateCreationIsRemovedWhileTheRunnerOfALostTermDrains(t *testing.T) {
 	})
 }
 
-// removeByForce deletes a record of another process.
-func removeByForce(store *ramengine.Engine, key string) error {
+// removeByForce deletes a record of another process, as a person can.
+func removeByForce(t *testing.T, store *ramengine.Engine, key string) {
+	t.Helper()
 	ctx := context.Background()
 	s, err := store.Open(ctx, engine.SessionOptions{TTL: time.Minute})
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
 	r, err := s.Create(ctx, key, nil)
 	if !errors.Is(err, engine.ErrExists) {
-		return err
+		t.Fatalf("%s was to be removed: error %v, want %v", key, err, engine.ErrExists)
 	}
-	return errors.Join(s.Delete(ctx, r), s.Close(ctx))
+	if err := errors.Join(s.Delete(ctx, r), s.Close(ctx)); err != nil {
+		t.Fatal(err)
+	}
 }

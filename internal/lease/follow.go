@@ -23,19 +23,23 @@ type Follower struct {
 	Apply func(engine.Update)
 }
 
-// Run watches until ctx ends. A watch that breaks is begun again after a while, which grows while nothing comes of it.
-func (f Follower) Run(ctx context.Context) {
+// Run watches until ctx ends, and then returns nil. A watch that breaks is begun again after a while, which grows while
+// nothing comes of it. Only [engine.ErrRewound] is returned: nothing would come of it ever.
+func (f Follower) Run(ctx context.Context) error {
 	for wait := f.Timing.CallTimeout / 16; ; wait = min(2*wait, f.Timing.CallTimeout) {
 		fresh, err := f.once(ctx)
 		if ctx.Err() != nil {
-			return
+			return nil
+		}
+		if errors.Is(err, engine.ErrRewound) {
+			return err
 		}
 		f.Logger.Warn("watch broke", "range", f.Prefix, "err", err)
 		if fresh {
 			wait = f.Timing.CallTimeout / 16
 		}
 		if !sleep(ctx, jitter(wait)) {
-			return
+			return nil
 		}
 	}
 }
@@ -61,13 +65,13 @@ func (f Follower) once(ctx context.Context) (fresh bool, err error) {
 	return fresh, context.Cause(ctx)
 }
 
-// sleep waits for d, and says whether ctx is still to go on.
+// sleep waits for d, and says whether to go on: false means that ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}

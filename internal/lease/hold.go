@@ -12,13 +12,14 @@ func (c *Claim) Hold(parent context.Context) (ctx context.Context, token uint64,
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.review()
 	if l.closing || !c.wanted || c.again || c.token != 0 || !l.heads(c) || l.remaining() <= 0 {
 		return nil, 0, false
 	}
 	ctx, c.cancel = context.WithCancelCause(parent)
 	c.token = c.created
 	l.running++
-	l.armStopLine()
+	l.review()
 	return ctx, c.token, true
 }
 
@@ -36,7 +37,7 @@ func (c *Claim) Heads() uint64 {
 func (c *Claim) Check() {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	c.l.checkStopLine()
+	c.l.review()
 }
 
 // Clean says whether the last leader before this claim was seen to go with its runner returned.
@@ -63,7 +64,6 @@ func (l *Lease) endHolds(cause error) {
 	for _, c := range l.claims {
 		l.endHold(c, cause)
 	}
-	l.stopTimer()
 }
 
 func (l *Lease) endHold(c *Claim, cause error) {
@@ -72,6 +72,8 @@ func (l *Lease) endHold(c *Claim, cause error) {
 	}
 	c.cancel(fmt.Errorf("election %s: token %d: %w", c.place.election, c.token, cause))
 	c.cancel = nil
-	l.running--
 	l.flag(c.sub)
+	if l.running--; l.running == 0 {
+		l.stop.Stop()
+	}
 }

@@ -53,15 +53,19 @@ type Lease struct {
 	parked  error       // why no session is opened any more
 	closing bool        // no claims and no holds are added
 	closed  bool        // no calls are made
-	running int         // holds that have not ended
-	queues  map[string]*queue
-	loaded  bool   // the mirror has held a whole state
-	marked  moment // the mirror was complete at this moment
-	read    moment // the last reading before the next mark
 	claims  map[place]*Claim
-	emptied chan struct{} // closed when closing and the last held claim has gone
-	stop    *time.Timer   // the stop line
 	lanes   [laneCount]lane
+	emptied chan struct{} // closed when closing and the last held claim has gone
+
+	running int         // holds that have not ended
+	stop    *time.Timer // the stop line, while there are any
+
+	queues map[string]*queue // the mirror, by the names of the elections
+	loaded bool              // it has held a whole state
+	marked moment            // it was complete at this moment
+	before moment            // the last reading of the clocks before that
+	next   moment            // the reading that a mark from then on may count from
+
 	all     []*Subscription
 	flagged []*Subscription
 }
@@ -80,7 +84,7 @@ func Start(cfg Config) (*Lease, error) {
 		queues: map[string]*queue{}, claims: map[place]*Claim{}, emptied: make(chan struct{}),
 	}
 	l.lanes = newLanes()
-	l.read = l.clock.now()
+	l.next = l.clock.now()
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.wg.Go(l.keepMirror)
 	l.wg.Go(l.keepSession)
@@ -88,30 +92,56 @@ func Start(cfg Config) (*Lease, error) {
 	return l, nil
 }
 
-// Close ends all holds with cause [ErrClosed], waits until their owners have left them, and then ends the session. When
-// ctx ends first, the session is not ended: it expires by itself, since work under it may still be running. Closing again
-// waits for the first time to be through.
+// Close ends all holds with cause [ErrClosed], and the candidacies that wait; it waits until the owners of the holds have left
+// them, and then ends the session, which takes one call, whether or not ctx has ended. When ctx ends before the owners have
+// left, the session is not ended: it expires by itself, since work under it may still be running. Closing again waits for the
+// first time to be through.
 func (l *Lease) Close(ctx context.Context) error {
-	l.mu.Lock()
-	first := !l.closing
-	if l.closing = true; first {
-		l.endHolds(ErrClosed)
-		l.checkEmpty()
-	}
-	l.mu.Unlock()
-	if !first {
+	if !l.beginClose() {
 		select {
 		case <-l.ctx.Done():
+			l.wg.Wait()
+			return nil
 		case <-ctx.Done():
+			return fmt.Errorf("close: %w", context.Cause(ctx))
 		}
-		return nil
 	}
 	defer l.end()
 	select {
 	case <-l.emptied:
-		return l.endSession(ctx)
 	case <-ctx.Done():
-		return fmt.Errorf("close: %s is still held: %w", l.heldName(), context.Cause(ctx))
+		if name := l.heldName(); name != "" {
+			return fmt.Errorf("close: election %s is still held: %w", name, context.Cause(ctx))
+		}
+	}
+	return l.endSession(ctx)
+}
+
+// beginClose ends what needs no waiting for. It says whether this is the first time.
+func (l *Lease) beginClose() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return false
+	}
+	l.closing = true
+	l.endHolds(ErrClosed)
+	for _, c := range l.claims {
+		l.dismiss(c.heir)
+		if !c.held() {
+			l.dismiss(c)
+		}
+	}
+	l.checkEmpty()
+	return true
+}
+
+// dismiss ends a candidacy that waits: at the head of its queue it would keep others waiting, for as long as Close does. It
+// needs mu.
+func (l *Lease) dismiss(c *Claim) {
+	if c != nil && c.place.kind == Candidate {
+		c.end(ErrClosed)
+		l.settle(c)
 	}
 }
 
@@ -119,7 +149,6 @@ func (l *Lease) Close(ctx context.Context) error {
 func (l *Lease) end() {
 	l.mu.Lock()
 	l.closed = true
-	l.stopTimer()
 	l.cancel()
 	for _, c := range l.claims {
 		l.settle(c)
@@ -128,6 +157,7 @@ func (l *Lease) end() {
 	l.wg.Wait()
 }
 
+// endSession ends the session, so that others can lead at once.
 func (l *Lease) endSession(ctx context.Context) error {
 	l.mu.Lock()
 	gen := l.gen
@@ -136,10 +166,10 @@ func (l *Lease) endSession(ctx context.Context) error {
 	if gen == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timing.CallTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.Timing.CallTimeout)
 	defer cancel()
 	if err := gen.session.Close(ctx); err != nil {
-		return fmt.Errorf("close session %s: it will expire by itself: %w", gen.session.ID(), err)
+		return fmt.Errorf("close session %s: it will expire by itself: %w", gen.id, err)
 	}
 	return nil
 }
@@ -161,6 +191,7 @@ func (l *Lease) checkEmpty() {
 	}
 }
 
+// heldName returns the name of an election that is still held, if there is one.
 func (l *Lease) heldName() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,7 +200,7 @@ func (l *Lease) heldName() string {
 			return c.place.election
 		}
 	}
-	return "nothing"
+	return ""
 }
 
 // Timing returns the durations in force.

@@ -51,10 +51,14 @@ func join(t *testing.T, store *ramengine.Engine) *process {
 	return joinWith(t, store, lease.Config{})
 }
 
-// joinWith starts a process with these settings, the rest being filled in.
+// joinWith starts a process with these settings, the rest being filled in. An engine, if any, stands for its way to the store.
 func joinWith(t *testing.T, store *ramengine.Engine, c lease.Config) *process {
 	t.Helper()
-	p := &process{t: t, store: store, conn: enginetest.NewFaulty(store.Connect()), start: time.Now()}
+	if c.Engine == nil {
+		c.Engine = store.Connect()
+	}
+	p := &process{t: t, store: store, conn: enginetest.NewFaulty(c.Engine), start: time.Now()}
+	p.asleep.Store(int64(time.Hour)) // long ago
 	p.conn.Decide(p.decide)
 	c.Engine, c.Range, c.Owner, c.Timing = p.conn, "election//t/", "p", c.Timing.WithDefaults()
 	c.Suspended = func() time.Duration { return time.Duration(p.asleep.Load()) }
@@ -96,13 +100,17 @@ func (p *process) doom(fate func(enginetest.Call) enginetest.Fate) {
 
 // doomAll gives all calls of these kinds the same fate from now on.
 func (p *process) doomAll(fate enginetest.Fate, ops ...enginetest.Op) {
-	p.doom(func(c enginetest.Call) enginetest.Fate {
-		if slices.Contains(ops, c.Op) {
-			return fate
-		}
-		return enginetest.Fate{}
-	})
+	all := fates{}
+	for _, op := range ops {
+		all[op] = fate
+	}
+	p.doom(all.decide)
 }
+
+// fates are what befalls the calls of each kind.
+type fates map[enginetest.Op]enginetest.Fate
+
+func (f fates) decide(c enginetest.Call) enginetest.Fate { return f[c.Op] }
 
 // sent returns the calls of these kinds so far.
 func (p *process) sent(ops ...enginetest.Op) (calls []call) {
@@ -176,6 +184,13 @@ func (h *hold) mustEnd(at time.Duration, cause error) {
 	<-h.ctx.Done()
 	if got := time.Since(h.p.start); got != at || !errors.Is(context.Cause(h.ctx), cause) {
 		h.p.t.Errorf("the hold ended after %v: %v, want %v: %v", got, context.Cause(h.ctx), at, cause)
+	}
+}
+
+func (h *hold) mustHaveEnded(cause error) {
+	h.p.t.Helper()
+	if err := context.Cause(h.ctx); !errors.Is(err, cause) {
+		h.p.t.Errorf("after %v the end of the hold is %v, want %v", time.Since(h.p.start), err, cause)
 	}
 }
 

@@ -16,32 +16,29 @@ type generation struct {
 	id      string
 	renewed moment // just before the last successful renewal was sent
 	doubt   bool   // the last renewal failed: nothing is created until one succeeds
+
+	ctx    context.Context // of the calls on this session; ends when it is known to be lost
+	cancel context.CancelFunc
 }
 
 // keepSession opens a session when somebody wants one, renews it until it is lost, and begins again.
 func (l *Lease) keepSession() {
 	for l.awaitDemand() {
-		gen, err := l.open()
-		if err != nil {
-			l.park(err)
-			return
-		}
-		if gen == nil {
-			return
-		}
-		if err := l.renewUntilLost(gen); err != nil {
-			l.park(err)
-			return
+		if gen := l.open(); gen != nil {
+			l.renewUntilLost(gen)
 		}
 	}
 }
 
-// awaitDemand waits until there is a claim to serve; false means that the lease is closing.
+// awaitDemand waits until there is a claim to serve; false means that no session is opened any more.
 func (l *Lease) awaitDemand() bool {
 	for {
 		l.mu.Lock()
-		wanted := len(l.claims) > 0 && !l.closing
+		wanted, parked := len(l.claims) > 0 && !l.closing, l.parked != nil
 		l.mu.Unlock()
+		if parked {
+			return false
+		}
 		if wanted && l.ctx.Err() == nil {
 			return true
 		}
@@ -53,23 +50,23 @@ func (l *Lease) awaitDemand() bool {
 	}
 }
 
-// open returns a new generation, nil when the lease is closing, or the error that forbids to go on.
-func (l *Lease) open() (*generation, error) {
+// open returns a new generation, or nil when no session is to be opened any more.
+func (l *Lease) open() *generation {
 	for wait := l.cfg.Timing.CallTimeout / 16; ; wait = min(2*wait, l.cfg.Timing.Renewal) {
 		sent := l.clock.now()
 		s, err := l.openOnce()
-		if err == nil {
-			return l.begin(s, sent), nil
-		}
-		if errors.Is(err, engine.ErrRewound) {
-			return nil, err
-		}
-		if l.ctx.Err() != nil {
-			return nil, nil
+		switch {
+		case err == nil:
+			return l.begin(s, sent)
+		case errors.Is(err, engine.ErrRewound):
+			l.park(err)
+			return nil
+		case l.ctx.Err() != nil:
+			return nil
 		}
 		l.log.Warn("session not opened", "err", err)
-		if !l.sleep(jitter(wait)) {
-			return nil, nil
+		if !sleep(l.ctx, jitter(wait)) {
+			return nil
 		}
 	}
 }
@@ -90,6 +87,7 @@ func (l *Lease) openOnce() (engine.Session, error) {
 
 func (l *Lease) begin(s engine.Session, sent moment) *generation {
 	gen := &generation{session: s, id: s.ID(), renewed: sent}
+	gen.ctx, gen.cancel = context.WithCancel(l.ctx)
 	l.mu.Lock()
 	l.gen = gen
 	for _, c := range l.claims {
@@ -102,32 +100,46 @@ func (l *Lease) begin(s engine.Session, sent moment) *generation {
 	return gen
 }
 
-// renewUntilLost returns nil when the session is lost or the lease is closing, or the error that forbids to go on.
-func (l *Lease) renewUntilLost(gen *generation) error {
+// renewUntilLost returns when the session is known to be lost, or when the lease is closed.
+func (l *Lease) renewUntilLost(gen *generation) {
 	t := l.cfg.Timing
-	for wait := t.Renewal; l.sleep(wait); {
-		sent := l.clock.now()
-		err := l.renewOnce(gen)
-		switch {
+	sent := gen.renewed
+	for wait := t.Renewal - time.Since(sent.at); sleep(gen.ctx, wait); {
+		sent = l.beginRenewal()
+		switch err := l.renewOnce(gen); {
 		case err == nil:
 			l.renewed(gen, sent)
-			wait = max(0, t.Renewal-time.Since(sent.at))
-		case errors.Is(err, engine.ErrRewound):
-			l.lose(gen, err)
-			return err
-		case errors.Is(err, engine.ErrLost):
-			l.lose(gen, err)
-			return nil
-		default:
+			wait = t.Renewal - time.Since(sent.at)
+		case !l.lost(gen, err):
 			l.doubt(gen, err)
 			wait = jitter(t.CallTimeout / 4)
 		}
 	}
-	return nil
+}
+
+// lost says whether an answer means that the session is lost, and draws the consequences.
+func (l *Lease) lost(gen *generation, err error) bool {
+	switch {
+	case errors.Is(err, engine.ErrRewound):
+		l.park(err)
+	case errors.Is(err, engine.ErrLost):
+		l.lose(gen, err)
+	default:
+		return false
+	}
+	return true
+}
+
+// beginRenewal reads the clocks, and ends what a suspension of the machine has overtaken before the store is asked.
+func (l *Lease) beginRenewal() moment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.review()
+	return l.clock.now()
 }
 
 func (l *Lease) renewOnce(gen *generation) error {
-	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Timing.CallTimeout)
+	ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
 	defer cancel()
 	return gen.session.Renew(ctx)
 }
@@ -146,13 +158,13 @@ func (l *Lease) prolong(gen *generation, sent moment) (again bool) {
 	if l.gen != gen {
 		return false
 	}
-	l.checkStopLine() // a renewal that comes after the stop line comes too late for what is held
+	l.review() // a renewal that comes after the stop line comes too late for what is held
 	gen.renewed = sent
 	if again = gen.doubt; again {
 		gen.doubt = false
 		l.pump()
 	}
-	l.armStopLine()
+	l.review()
 	l.flagOwn()
 	return again
 }
@@ -164,7 +176,7 @@ func (l *Lease) doubt(gen *generation, err error) {
 		l.mu.Unlock()
 		return
 	}
-	l.checkStopLine()
+	l.review()
 	gen.doubt = true
 	trusted := l.remaining()
 	l.mu.Unlock()
@@ -173,18 +185,21 @@ func (l *Lease) doubt(gen *generation, err error) {
 
 // lose ends everything that rests on gen. Who still wants a place gets one in the next session.
 func (l *Lease) lose(gen *generation, reason error) {
-	if l.forsake(gen, reason) {
+	l.mu.Lock()
+	lost := l.forsake(gen, reason)
+	l.mu.Unlock()
+	if lost {
 		l.log.Warn("session lost", "session", gen.id, "err", reason)
 	}
 }
 
+// forsake is lose, under mu.
 func (l *Lease) forsake(gen *generation, reason error) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.gen != gen {
+	if gen == nil || l.gen != gen {
 		return false
 	}
 	l.gen = nil
+	gen.cancel()
 	l.endHolds(fmt.Errorf("%w: %w", ErrLost, reason))
 	for _, c := range l.claims {
 		c.restart()
@@ -197,9 +212,16 @@ func (l *Lease) forsake(gen *generation, reason error) bool {
 // park gives up for good: the store is not the one that it was, and leading on it is a person's decision.
 func (l *Lease) park(err error) {
 	l.mu.Lock()
-	l.parked = err
+	first := l.parked == nil
+	if first {
+		l.parked = err
+	}
+	l.forsake(l.gen, err)
+	l.wakeSession()
 	l.mu.Unlock()
-	l.log.Error("no session is opened any more: restart this process when the store is to be trusted again", "err", err)
+	if first {
+		l.log.Error("no session is opened any more: restart this process when the store is to be trusted again", "err", err)
+	}
 }
 
 func (l *Lease) wakeSession() {
@@ -208,9 +230,6 @@ func (l *Lease) wakeSession() {
 	default:
 	}
 }
-
-// sleep waits for d, and says whether the lease is still to go on.
-func (l *Lease) sleep(d time.Duration) bool { return sleep(l.ctx, d) }
 
 // jitter returns a duration from 3/4 d to 5/4 d, so that processes that lost the store together don't return together.
 func jitter(d time.Duration) time.Duration {

@@ -39,6 +39,9 @@ func (t Timing) WithDefaults() Timing {
 // Check refuses a combination under which a runner could outlast its lease, or leadership would be lost by one slow answer.
 // It expects t to have its defaults.
 func (t Timing) Check() error {
+	if t.TTL < minTTL {
+		return fmt.Errorf("TTL %v: must be at least %v", t.TTL, minTTL)
+	}
 	for _, f := range []struct {
 		name string
 		d    time.Duration
@@ -46,11 +49,11 @@ func (t Timing) Check() error {
 		if f.d <= 0 {
 			return fmt.Errorf("%s %v: must be positive", f.name, f.d)
 		}
+		if f.d > t.TTL {
+			return fmt.Errorf("%s %v: must not be more than TTL %v", f.name, f.d, t.TTL)
+		}
 	}
-	if t.TTL < minTTL {
-		return fmt.Errorf("TTL %v: must be at least %v", t.TTL, minTTL)
-	}
-	if t.Drift < 0 || t.Drift >= 1 {
+	if !(t.Drift >= 0 && t.Drift < 1) { // so that NaN is refused
 		return fmt.Errorf("Drift %v: must be from 0 to below 1", t.Drift)
 	}
 	if need := t.Renewal + t.CallTimeout + t.Drain + t.Margin; need > t.sure() {

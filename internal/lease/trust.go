@@ -18,43 +18,30 @@ func (l *Lease) trust(now moment) time.Duration {
 
 func (l *Lease) remaining() time.Duration { return l.trust(l.clock.now()) }
 
-// checkStopLine ends all holds when the stop line has passed, without any answer of the store. It needs mu.
-func (l *Lease) checkStopLine() bool {
-	if l.remaining() > 0 || l.gen == nil {
-		return false
+// review ends all holds when the stop line has passed, without any answer of the store, and else sets the timer for it. It is
+// called whenever there is news of trust, and reads the clocks anew: suspension moves the stop line. It needs mu.
+func (l *Lease) review() {
+	if l.running == 0 || l.gen == nil {
+		return
 	}
 	now := l.clock.now()
-	l.endHolds(fmt.Errorf("%w: the last renewal that succeeded was sent %v ago, the store's last news are as of %v ago",
-		ErrLost, l.gen.renewed.elapsed(now).Round(time.Millisecond), l.marked.elapsed(now).Round(time.Millisecond)))
-	return true
-}
-
-// armStopLine sets the timer that ends all holds at the stop line. It needs mu.
-func (l *Lease) armStopLine() {
-	if l.running == 0 {
-		l.stopTimer()
+	left := l.trust(now)
+	if left <= 0 {
+		l.endHolds(fmt.Errorf("%w: the last renewal that succeeded was sent %v ago, the store's last news are as of %v ago",
+			ErrLost, l.gen.renewed.elapsed(now).Round(time.Millisecond), l.marked.elapsed(now).Round(time.Millisecond)))
 		return
 	}
-	d := max(0, l.remaining())
 	if l.stop == nil {
-		l.stop = time.AfterFunc(d, l.stopLine)
+		l.stop = time.AfterFunc(left, l.stopLine)
 		return
 	}
-	l.stop.Reset(d)
-}
-
-func (l *Lease) stopTimer() {
-	if l.stop != nil {
-		l.stop.Stop()
-	}
+	l.stop.Reset(left)
 }
 
 func (l *Lease) stopLine() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.gen != nil && !l.checkStopLine() {
-		l.armStopLine() // trust was prolonged while the timer fired
-	}
+	l.review()
 }
 
 // Trust says for how long the present session is trusted still, and why no session is opened any more, if so.

@@ -78,9 +78,10 @@ func (l *Lease) AnswerWish(election string, w Entry, answer string, done func(er
 	}
 	r := engine.Record{Key: l.cfg.Range + Wish + "/" + election + "/" + w.Name, Session: w.Session, Created: w.Created}
 	l.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Timing.CallTimeout)
+		ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
 		defer cancel()
 		_, err := gen.session.Replace(ctx, r, []byte(answer))
+		l.lost(gen, err)
 		done(err)
 	})
 }

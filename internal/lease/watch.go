@@ -10,7 +10,10 @@ import (
 // keepMirror watches the election range for as long as the lease lives. What was mirrored stays until the next reset: an
 // old view elects nobody, since it does not prolong trust.
 func (l *Lease) keepMirror() {
-	Follower{Engine: l.cfg.Engine, Prefix: l.cfg.Range, Timing: l.cfg.Timing, Logger: l.log, Apply: l.apply}.Run(l.ctx)
+	f := Follower{Engine: l.cfg.Engine, Prefix: l.cfg.Range, Timing: l.cfg.Timing, Logger: l.log, Apply: l.apply}
+	if err := f.Run(l.ctx); err != nil {
+		l.park(err)
+	}
 }
 
 // apply brings the mirror up to date, and only then judges what this means for the own claims.
@@ -78,17 +81,19 @@ func (l *Lease) mark(asOf time.Time) {
 	if asOf.IsZero() || !asOf.After(l.marked.at) {
 		return
 	}
-	l.checkStopLine()
+	l.review() // as for a renewal
 	now := l.clock.now()
-	// Suspension since the last mark counts against this one: it can't be told on which side of asOf it was.
-	l.marked = moment{at: asOf, asleep: min(l.read.asleep, now.asleep)}
-	l.read = now
+	if !l.next.at.After(asOf) {
+		l.before, l.next = l.next, now
+	}
+	// Suspension since the reading before asOf counts against this mark: it can't be told on which side of asOf it was.
+	l.marked = moment{at: asOf, asleep: min(l.before.asleep, now.asleep)}
 	for _, c := range l.claims {
 		if c.place.kind != "" && c.created != 0 && c.seen != c.created && c.known.Before(asOf) {
 			l.sawGone(c) // created, deleted, and all of it missed
 			l.settle(c)
 		}
 	}
-	l.armStopLine()
+	l.review()
 	l.flagOwn()
 }
