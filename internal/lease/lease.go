@@ -98,13 +98,7 @@ func Start(cfg Config) (*Lease, error) {
 // first time to be through.
 func (l *Lease) Close(ctx context.Context) error {
 	if !l.beginClose() {
-		select {
-		case <-l.ctx.Done():
-			l.wg.Wait()
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("close: %w", context.Cause(ctx))
-		}
+		return l.awaitClose(ctx)
 	}
 	defer l.end()
 	select {
@@ -115,6 +109,19 @@ func (l *Lease) Close(ctx context.Context) error {
 		}
 	}
 	return l.endSession(ctx)
+}
+
+// awaitClose waits for the first Close to be through.
+func (l *Lease) awaitClose(ctx context.Context) error {
+	select {
+	case <-l.ctx.Done():
+	case <-ctx.Done():
+	}
+	if l.ctx.Err() == nil {
+		return fmt.Errorf("close: not through yet: %w", context.Cause(ctx))
+	}
+	l.wg.Wait()
+	return nil
 }
 
 // beginClose ends what needs no waiting for. It says whether this is the first time.
