@@ -3,10 +3,9 @@ package fileengine_test
 import (
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"syscall"
 
 	"github.com/singleton-go/singleton/engine"
 )

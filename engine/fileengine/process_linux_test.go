@@ -9,10 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
-
-	"syscall"
 
 	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engine/fileengine"
@@ -39,6 +38,17 @@ func TestMain(m *testing.M) {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
+}
+
+// inMemory returns a directory for a store that is quick on every machine.
+func inMemory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "fileengine") //nolint:usetesting // t.TempDir is on a disk
+	if err != nil {
+		return t.TempDir() + "/store"
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // it is empty but for what the test has left
+	return dir
 }
 
 // A process is another process in a role.

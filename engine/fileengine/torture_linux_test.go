@@ -46,7 +46,8 @@ func work(ctx context.Context, dir string, _ []string) error {
 		return err
 	}
 	fmt.Println("end")
-	select {} // the session is to live on
+	<-time.After(time.Hour) // the session is to live on until the process is killed
+	return nil
 }
 
 // churn makes random changes, and repeats a call that could not tell what had happened.
@@ -125,7 +126,9 @@ func newVictim(t *testing.T, dir string) *victim {
 
 func TestTorture(t *testing.T) {
 	t.Parallel()
-	dir, e, m := fresh(t)
+	dir := inMemory(t)
+	e := connect(t, dir)
+	m := mirrorOf(t, e, "")
 	victims := make([]*victim, workers)
 	for i := range victims {
 		victims[i] = newVictim(t, dir)
