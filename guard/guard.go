@@ -105,7 +105,9 @@ func (g *Guard) keep(life context.Context, p *process) {
 			case <-life.Done():
 				return
 			}
-			p, err = g.start()
+			if p, err = g.start(); err == nil {
+				g.log.Info("guard replaced", "pid", p.PID())
+			}
 		}
 	}
 }

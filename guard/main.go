@@ -7,7 +7,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"sync"
 
 	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/guard/tether"
@@ -30,6 +29,7 @@ func Main(open func(ctx context.Context) (engine.Engine, error)) {
 		serve(end, open)
 		os.Exit(0) //nolint:forbidigo // this process was a guard, and its program is not to run
 	}
+	ownInit(open)
 	called.Store(true)
 }
 
@@ -38,13 +38,10 @@ func serve(end *tether.End, open func(ctx context.Context) (engine.Engine, error
 	signal.Ignore(ignored()...)
 	slim()
 	_ = end.Send(answer{Ready: true}) // the end of the process is noticed below
-	ctx, cancel := context.WithCancel(context.Background())
 	w := NewWard(open)
-	var connecting sync.WaitGroup
-	connecting.Go(func() { w.Connect(ctx, problems(end)) })
+	go w.Connect(context.Background(), problems(end)) // until this process ends
 	attend(end, w)
-	_ = w.End(ctx) // nobody is left to hear of an error
-	cancel()
+	_ = w.End(context.Background()) // nobody is left to hear of an error
 }
 
 // attend heeds what a process tells of its sessions, until it is gone.

@@ -35,6 +35,9 @@ func newStore(t *testing.T) *store {
 // come makes the store reachable.
 func (s *store) come(t *testing.T) {
 	t.Helper()
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
 	l, err := net.Listen("unix", s.socket)
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +70,32 @@ func (s *store) leave() {
 		_ = c.Close()
 	}
 	s.conns = nil
+}
+
+// refuse is a store that nobody can use. Each try to reach it sends on the channel.
+func (s *store) refuse(t *testing.T) <-chan struct{} {
+	t.Helper()
+	l, err := net.Listen("unix", s.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.listener = l
+	tries := make(chan struct{})
+	go func() { // until come or leave
+		defer close(tries)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+			select {
+			case tries <- struct{}{}:
+			case <-t.Context().Done():
+			}
+		}
+	}()
+	return tries
 }
 
 // awaitGone waits until the session has ended.

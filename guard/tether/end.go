@@ -27,8 +27,8 @@ type End struct {
 	out *os.File
 }
 
-// NewEnd makes an end of the pipes that the process reads from and writes to. Both must have been made by [os.Pipe], or be in
-// non-blocking mode. The end owns them from now on.
+// NewEnd makes an end of the pipes that this process reads from and writes to, as [os.Pipe] or [Take] have made them. The end
+// owns them from now on. One that will not be used may be nil.
 func NewEnd(r, w *os.File) *End {
 	in := &incoming{pipe: r}
 	return &End{in: in, dec: json.NewDecoder(in), out: w}

@@ -24,7 +24,7 @@ type Helper struct {
 // standard streams lead nowhere, and its environment and directory are this process's own. The caller may change that, and add
 // files, which the helper finds from descriptor 6 on, before [Start].
 func Command(name string) (*exec.Cmd, error) {
-	program, err := executable()
+	program, err := Executable()
 	if err != nil {
 		return nil, fmt.Errorf("tether: %w", err)
 	}

@@ -39,6 +39,12 @@ func (h *Helper) Wait() error { return unsupported() }
 // Inherited returns nil: no process is a helper on this system.
 func Inherited(string) (*End, error) { return nil, nil }
 
+// Executable is the program that this process was started from.
+func Executable() (string, error) { return os.Executable() }
+
+// Take fails on this system.
+func Take(int) (*os.File, error) { return nil, unsupported() }
+
 type incoming struct{ pipe *os.File }
 
 func (in *incoming) Read([]byte) (int, error) { return 0, io.EOF }

@@ -46,11 +46,11 @@ func isPipe(fd int) bool {
 
 func inherit(name string) (*End, error) {
 	rename("singleton-" + name)
-	in, err := take(fdIn)
+	in, err := Take(fdIn)
 	if err != nil {
 		return nil, err
 	}
-	out, err := take(fdOut)
+	out, err := Take(fdOut)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,14 @@ func inherit(name string) (*End, error) {
 	return e, nil
 }
 
-// take makes a file of an inherited descriptor, which no child of ours inherits again.
+// Take makes a file of the end of a pipe that this process has inherited, for [NewEnd]. No child inherits it again.
+func Take(fd int) (*os.File, error) {
+	if !isPipe(fd) {
+		return nil, fmt.Errorf("descriptor %d: is no pipe", fd)
+	}
+	return take(fd)
+}
+
 func take(fd int) (*os.File, error) {
 	syscall.CloseOnExec(fd)
 	if err := syscall.SetNonblock(fd, true); err != nil {

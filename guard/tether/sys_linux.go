@@ -7,13 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// executable is the program that this process runs, also if its file was replaced or removed since.
-func executable() (string, error) {
+// Executable is the program that this process runs, also if its file was replaced or removed since.
+func Executable() (string, error) {
 	const own = "/proc/self/exe"
-	if _, err := os.Stat(own); err == nil {
-		return own, nil
+	path, err := os.Executable()
+	if err != nil {
+		return "", err
 	}
-	return os.Executable()
+	running, err := os.Stat(own)
+	if err != nil {
+		return path, nil // there is no /proc
+	}
+	if there, err := os.Stat(path); err == nil && os.SameFile(there, running) {
+		return path, nil
+	}
+	return own, nil
 }
 
 // self returns a pidfd of this process, which names it beyond doubt, and nil where the system has or allows none.

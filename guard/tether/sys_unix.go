@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-func executable() (string, error) { return os.Executable() }
+// Executable is the program that this process was started from.
+func Executable() (string, error) { return os.Executable() }
 
 func self() *os.File { return nil }
 
