@@ -1,7 +1,8 @@
 // Package engineurl opens engines by URL, so that a program can leave it to a flag or a setting which store it runs on:
 //
-//	ram:                                   a new store in this process's memory
+//	file:///dir                            a directory that the processes of one machine share
 //	etcd://host:2379,host2:2379/prefix     an etcd cluster
+//	ram:                                   a new store in this process's memory
 //
 // A program that knows its store needs no URL: it calls the engine's own package, and builds without the others.
 package engineurl
@@ -9,9 +10,12 @@ package engineurl
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"path/filepath"
 	"strings"
 
 	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/engine/fileengine"
 	"github.com/singleton-go/singleton/engine/ramengine"
 )
 
@@ -52,29 +56,57 @@ func (s *Store) Close() error { return s.close() }
 //
 // An error names what is wrong and its value. A password has no place in a URL, where others can read it; it is refused, and
 // no error ever shows it. With nil the options are zero.
-func Open(ctx context.Context, url string, o *Options) (*Store, error) {
+func Open(ctx context.Context, rawURL string, o *Options) (*Store, error) {
 	if o == nil {
 		o = &Options{}
 	}
-	s, err := open(ctx, url, *o)
+	s, err := open(ctx, rawURL, *o)
 	if err != nil {
-		return nil, fmt.Errorf("engine URL %q: %w", Redact(url), err)
+		return nil, fmt.Errorf("engine URL %q: %w", Redact(rawURL), err)
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, url string, o Options) (*Store, error) {
-	scheme, rest, ok := strings.Cut(url, ":")
+func open(ctx context.Context, rawURL string, o Options) (*Store, error) {
+	scheme, rest, ok := strings.Cut(rawURL, ":")
 	if !ok {
-		return nil, fmt.Errorf("scheme: missing; it begins with ram: or etcd:")
+		return nil, fmt.Errorf("scheme: missing; it begins with file:, etcd: or ram:")
 	}
 	switch strings.ToLower(scheme) {
-	case "ram":
-		return openRAM(rest, o)
+	case "file":
+		return openFile(rest, o)
 	case "etcd":
 		return openEtcd(ctx, rest, o)
+	case "ram":
+		return openRAM(rest, o)
 	}
-	return nil, fmt.Errorf("scheme %q: unknown; known are ram and etcd", scheme)
+	return nil, fmt.Errorf("scheme %q: unknown; known are file, etcd and ram", scheme)
+}
+
+// openFile opens a directory, whose path is written as in any URL: what stands for itself nowhere else is escaped by %.
+func openFile(rest string, o Options) (*Store, error) {
+	if err := o.unused(); err != nil {
+		return nil, err
+	}
+	escaped, ok := strings.CutPrefix(rest, "//")
+	if !ok {
+		escaped = rest
+	}
+	dir, err := url.PathUnescape(escaped)
+	if err != nil {
+		return nil, fmt.Errorf("path: %w", err)
+	}
+	switch {
+	case !filepath.IsAbs(dir):
+		return nil, fmt.Errorf("path %q: must begin at the root, as in file:///var/tmp/x", dir)
+	case strings.ContainsAny(escaped, "?#"):
+		return nil, fmt.Errorf("path %q: has ? or #, which must be escaped", escaped)
+	}
+	e, err := fileengine.New(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Engine: e, close: func() error { return nil }}, nil
 }
 
 func openRAM(rest string, o Options) (*Store, error) {
@@ -106,14 +138,14 @@ func (o Options) unused() error {
 
 // Redact returns a URL without what may be a secret, the part before an '@', so that it can be shown. It takes any text, also
 // a URL that is wrong.
-func Redact(url string) string {
-	at := strings.LastIndex(url, "@")
-	if at < 0 {
-		return url
+func Redact(rawURL string) string {
+	at := strings.LastIndex(rawURL, "@")
+	if at < 0 || strings.HasPrefix(rawURL, "file:///") {
+		return rawURL
 	}
-	scheme, _, ok := strings.Cut(url[:at], "://")
+	scheme, _, ok := strings.Cut(rawURL[:at], "://")
 	if !ok {
-		return "..." + url[at:]
+		return "..." + rawURL[at:]
 	}
-	return scheme + "://..." + url[at:]
+	return scheme + "://..." + rawURL[at:]
 }

@@ -11,17 +11,21 @@ import (
 
 	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engine/etcdengine"
+	"github.com/singleton-go/singleton/engine/fileengine"
 	"github.com/singleton-go/singleton/engine/ramengine"
 	"github.com/singleton-go/singleton/engineurl"
 )
 
 func TestEachSchemeOpensItsEngine(t *testing.T) {
 	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "store")
 	for url, want := range map[string]struct {
 		engine engine.Engine
 		prefix string
 	}{
 		"ram:":                              {&ramengine.Engine{}, ""},
+		"file://" + dir + "/a@b%20c":        {&fileengine.Engine{}, ""},
+		"file:" + dir:                       {&fileengine.Engine{}, ""},
 		"etcd://localhost":                  {&etcdengine.Engine{}, ""},
 		"etcd://localhost/":                 {&etcdengine.Engine{}, ""},
 		"etcd://a:2379,b:2380,[::1]/my/app": {&etcdengine.Engine{}, "/my/app"},
@@ -47,6 +51,8 @@ func typeOf(e engine.Engine) string {
 		return "ram"
 	case *etcdengine.Engine:
 		return "etcd"
+	case *fileengine.Engine:
+		return "file"
 	}
 	return "unknown"
 }
@@ -79,6 +85,12 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 		{url: "ram:store", want: `path "store"`},
 		{url: "ram:", o: engineurl.Options{TLS: true}, want: "TLS: only etcd"},
 		{url: "ram:", o: engineurl.Options{User: "root"}, want: `User "root": only etcd`},
+		{url: "file:", want: `path "": must begin at the root`},
+		{url: "file://host/dir", want: `path "host/dir": must begin at the root`},
+		{url: "file:///a%zz", want: `invalid URL escape "%zz"`},
+		{url: "file:///a?b", want: `path "/a?b": has ? or #`},
+		{url: "file:///dev/null", want: "fileengine: directory /dev/null"},
+		{url: "file:///tmp", o: engineurl.Options{CAFile: "x"}, want: `CAFile "x": only etcd`},
 		{url: "etcd:localhost", want: "hosts: missing"},
 		{url: "etcd://", want: `host "": empty`},
 		{url: "etcd://a,,b", want: `host "": empty`},
