@@ -72,11 +72,11 @@ func (p *initProcess) run(open func(ctx context.Context) (engine.Engine, error))
 		close(told)
 	}()
 	status := p.supervise()
-	_ = unix.Kill(-1, unix.SIGKILL) // the end of PID 1 would do the same, but only after others have taken over
+	endOthers()
 	p.tether.Cut()
 	<-told
 	p.end(w)
-	return exitCode(status)
+	return codeOf(status)
 }
 
 // notify begins to receive signals. Those that are ignored stay so, in the child too.
@@ -159,6 +159,17 @@ func (p *initProcess) reap(which int) (syscall.WaitStatus, bool) {
 	}
 }
 
+// endOthers ends what the program has left behind. The end of PID 1 would do the same, and wait for it as well, but others
+// would have taken over before.
+func endOthers() {
+	_ = unix.Kill(-1, unix.SIGKILL) // it fails if there are none
+	for {
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil && err != syscall.EINTR { //nolint:errorlint // a number
+			return
+		}
+	}
+}
+
 // end ends the sessions of the child. A signal that asks this process to end is obeyed now: the container is to go.
 func (p *initProcess) end(w *Ward) {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
@@ -174,8 +185,8 @@ func (p *initProcess) problem(err error) {
 	}
 }
 
-func exitCode(s syscall.WaitStatus) int {
-	if s.Signaled() {
+func codeOf(s syscall.WaitStatus) int {
+	if s.Signaled() { //nolint:misspell // that is its name
 		return 128 + int(s.Signal())
 	}
 	return s.ExitStatus()

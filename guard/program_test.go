@@ -103,7 +103,7 @@ func (s *script) do(verb, arg string) (string, error) {
 	case "orphan": // one that dies, and one that lives on
 		return "made", exec.Command("/bin/sh", "-c", "(sleep 0.01 & sleep 60 &)").Run()
 	case "args":
-		return fmt.Sprint(len(os.Args), os.Getppid() == 1, os.Getenv("SINGLETON_GUARD")), nil
+		return fmt.Sprintf("%q, child of PID 1 is %t, variable %q", os.Args[1:], os.Getppid() == 1, os.Getenv("SINGLETON_GUARD")), nil
 	case "exit":
 		code, err := strconv.Atoi(arg)
 		if err == nil {
