@@ -11,7 +11,7 @@ import (
 
 // execute runs one command line. What goes wrong is written to stderr in one line, and returned for the exit code.
 func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	root := newRoot()
+	root := newRoot() //nolint:contextcheck // cobra hands the context to every command
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -40,6 +40,6 @@ Exit codes: 0 done; 1 failed, or what was to be shown did not hold; 2 the comman
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrongUsage(cmd, err) })
-	root.AddCommand(newDemo())
+	root.AddCommand(newDemo(), newStatus(), newWatch(), newResign(), newTransfer(), newEnv())
 	return root
 }
