@@ -164,7 +164,7 @@ func (p *initProcess) reap(which int) (syscall.WaitStatus, bool) {
 func endOthers() {
 	_ = unix.Kill(-1, unix.SIGKILL) // it fails if there are none
 	for {
-		if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil && err != syscall.EINTR { //nolint:errorlint // a number
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil && err != syscall.EINTR {
 			return
 		}
 	}
