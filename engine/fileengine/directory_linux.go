@@ -1,7 +1,6 @@
 package fileengine
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,6 +34,9 @@ var foreign = map[uint32]string{
 	0x61636673: "ACFS", 0x786F4256: "VirtualBox shared folders", 0xBACBACBC: "VMware shared folders", 0x7C7C6673: "Parallels shared folders",
 	0x00C0FFEE: "hostfs",
 }
+
+// network names the file system of a type if it is one of those. The type has 32 bits, whatever its sign becomes in Go.
+func network(kind int64) string { return foreign[uint32(kind)] } //nolint:gosec // as said
 
 // A directory is the place of a store, and the store in it since the machine was started.
 type directory struct {
@@ -101,7 +103,7 @@ func (f folder) check() error {
 	if mode := stat.Mode & 0o777; mode&0o077 != 0 {
 		return fmt.Errorf("has mode %04o, and others may have no access: chmod 0700", mode)
 	}
-	if name := foreign[uint32(system.Type)]; name != "" { //nolint:gosec // the type is 32 bits wide, whatever Go's type for it
+	if name := network(int64(system.Type)); name != "" {
 		return fmt.Errorf("is on a network file system (%s), whose locks and notifications do not reach all who use it: "+
 			"choose a directory on a local disk, or an engine for several machines", name)
 	}
@@ -110,7 +112,7 @@ func (f folder) check() error {
 
 // found makes the store since this start of the machine, beside all others who do so, and removes those of earlier ones.
 func (d *directory) found() error {
-	start := uint64(time.Now().UnixMicro()) //nolint:gosec // a clock before 1970 gives a high number, and that rises too
+	start := uint64(max(time.Now().UnixMicro(), 0)) //nolint:gosec // it is not negative
 	highest, err := d.ceiling()
 	if err != nil {
 		return err
@@ -132,6 +134,9 @@ func (d *directory) found() error {
 		return err
 	}
 	d.sweep()
+	if parent, err := openFolder(filepath.Dir(d.base.path)); err == nil {
+		_ = parent.sync() // the directory may be new; without it the wall clock alone keeps the numbers rising
+	}
 	return nil
 }
 
@@ -165,7 +170,7 @@ func (d *directory) sweep() {
 // ceiling returns the highest number that may have been given out.
 func (d *directory) ceiling() (uint64, error) {
 	all, err := d.ceilings()
-	return cmp.Or(slices.Max(append(all, 0)), 0), err
+	return slices.Max(append(all, 0)), err
 }
 
 func (d *directory) ceilings() ([]uint64, error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/singleton-go/singleton/engine"
 )
 
-// minBacklog is how many changes a watch may always be behind before it is given a reset.
+// minBacklog is how many changes a watch may be behind, beyond the size of the state, before it is given a reset.
 const minBacklog = 1024
 
 // A hub is what the watches of a process share: the notice of changes in the log, and of the deaths of sessions. It lives from
@@ -36,7 +36,7 @@ func (s *store) enter(ctx context.Context, prefix string) (*watcher, error) {
 		return nil, err
 	}
 	w := &watcher{prefix: prefix, wake: make(chan struct{}, 1), reset: true}
-	err := s.join(w)
+	err := s.join(w) //nolint:contextcheck // the hub serves all watches, and outlives the first
 	s.release()
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func (h *hub) attend(ctx context.Context) (dead []string, err error) {
 	defer s.release()
 	for id, file := range h.alive {
 		if s.state.sessions[id] == nil {
-			file.Close()
+			_ = file.Close()
 			delete(h.alive, id)
 		}
 	}
@@ -174,7 +174,7 @@ func (h *hub) attend(ctx context.Context) (dead []string, err error) {
 		file := os.NewFile(uintptr(fd), sessionName(id))
 		if isFree(fd) {
 			dead = append(dead, id)
-			file.Close()
+			_ = file.Close()
 			continue
 		}
 		h.alive[id] = file
@@ -217,19 +217,19 @@ func (h *hub) fail(ctx context.Context, err error) {
 // stop waits for all goroutines of the hub.
 func (h *hub) stop() {
 	h.cancel()
-	h.events.Close()
+	_ = h.events.Close()
 	<-h.store.turn // nobody attends any more
 	for _, file := range h.alive {
-		file.Close()
+		_ = file.Close()
 	}
 	h.store.release()
 	h.group.Wait()
 }
 
-// publish hands a step to all watches. It needs mu.
-func (h *hub) publish(step []engine.Change, records int) {
+// publish hands a step to all watches. A watch that is more than limit changes behind begins anew. It needs mu.
+func (h *hub) publish(step []engine.Change, limit int) {
 	for w := range h.watchers {
-		w.add(step, minBacklog+records)
+		w.add(step, limit)
 	}
 }
 

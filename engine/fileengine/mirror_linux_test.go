@@ -19,11 +19,12 @@ type mirror struct {
 	changed chan struct{} // closed and renewed at every update
 	records map[string]engine.Record
 	newest  map[string]uint64 // by queue
+	ended   map[string]bool   // sessions that must not be seen any more
 	broken  error
 }
 
 func newMirror() *mirror {
-	return &mirror{changed: make(chan struct{}), records: map[string]engine.Record{}, newest: map[string]uint64{}}
+	return &mirror{changed: make(chan struct{}), records: map[string]engine.Record{}, newest: map[string]uint64{}, ended: map[string]bool{}}
 }
 
 // mirrorOf watches until the test ends.
@@ -69,6 +70,9 @@ func (m *mirror) apply(u engine.Update) (broken error) {
 			delete(m.records, r.Key)
 			continue
 		}
+		if m.ended[r.Session] {
+			broken = fmt.Errorf("the session of %s had ended", r.Key)
+		}
 		queue := r.Key[:strings.LastIndex(r.Key, "/")+1]
 		if present := m.records[r.Key]; !u.Reset && present.Created != r.Created && r.Created <= m.newest[queue] {
 			broken = fmt.Errorf("after Created %d in %s comes %s with %d", m.newest[queue], queue, r.Key, r.Created)
@@ -108,4 +112,23 @@ func (m *mirror) shows(t *testing.T, want ...string) {
 	t.Helper()
 	slices.Sort(want)
 	m.until(t, fmt.Sprintf("%q", want), func(keys []string) bool { return slices.Equal(keys, want) })
+}
+
+// forbid makes it a fault to see the session's records from now on. They must be gone already.
+func (m *mirror) forbid(session string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended[session] = true
+}
+
+// has reports whether a record of the session is there.
+func (m *mirror) has(session string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.records {
+		if r.Session == session {
+			return true
+		}
+	}
+	return false
 }

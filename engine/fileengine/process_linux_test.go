@@ -25,6 +25,7 @@ var roles = map[string]func(ctx context.Context, dir string, args []string) erro
 	"hold":   hold,
 	"borrow": borrow,
 	"work":   work,
+	"script": script,
 }
 
 const roleVariable = "SINGLETON_FILEENGINE_ROLE"

@@ -51,14 +51,14 @@ func openSession(st *store, ttl time.Duration) (*session, error) {
 		}
 		st.forget(s.id)
 		s.letGo()
-		if !errors.Is(err, errSwept) {
+		if !errors.Is(err, errNotHeld) {
 			return nil, err
 		}
 	}
 }
 
-// errSwept says that the file of a session was tidied up before it was locked.
-var errSwept = errors.New("session file was removed")
+// errNotHeld says that a session has no lock that others can see: its file was tidied up before it was locked, or by hand.
+var errNotHeld = errors.New("session file is not locked or was removed")
 
 // hold makes the FIFO and locks it, and prepares the entry that ends the session. Whoever tidies up removes a FIFO that is not locked.
 func (s *session) hold() error {
@@ -68,7 +68,7 @@ func (s *session) hold() error {
 	}
 	fd, err := root.openFD(sessionName(s.id), unix.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errSwept
+		return errNotHeld
 	}
 	if err != nil {
 		return err
@@ -85,11 +85,11 @@ func (s *session) holds() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.lock < 0 {
-		return errSwept
+		return errNotHeld
 	}
 	_, err := retry(func() (int, error) { return 0, unix.Flock(s.lock, unix.LOCK_EX|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return errSwept
+		return errNotHeld
 	}
 	if err != nil {
 		return fmt.Errorf("lock session file: %w", err)
@@ -99,7 +99,7 @@ func (s *session) holds() error {
 		return fmt.Errorf("stat session file: %w", err)
 	}
 	if stat.Nlink == 0 {
-		return errSwept
+		return errNotHeld
 	}
 	return nil
 }
@@ -144,11 +144,14 @@ func (s *session) renew(ctx context.Context) error {
 		if st.sessions[s.id] == nil {
 			return nil, engine.ErrLost
 		}
-		if err := s.holds(); !errors.Is(err, errSwept) {
-			return nil, err
-		}
-		return endOf(s.id), nil // others may end it at any moment: better now
+		return nil, s.holds()
 	})
+	if errors.Is(err, errNotHeld) { // others may end it at any moment: better now
+		err = errors.Join(s.store.end(ctx, s.id), engine.ErrLost)
+	}
+	if errors.Is(err, engine.ErrLost) {
+		s.letGo()
+	}
 	return err
 }
 

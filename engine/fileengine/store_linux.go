@@ -15,6 +15,9 @@ import (
 	"github.com/singleton-go/singleton/engine"
 )
 
+// maxLosses is how often a draft may be gone before it can be linked. Others tidy up rarely, so it never is that often.
+const maxLosses = 3
+
 // errHeldUp says that a change was overtaken by so many others that its outcome is not known.
 var errHeldUp = errors.New("this process stood still while the store went on, and can't tell whether its change was made: try again")
 
@@ -138,7 +141,7 @@ func (s *store) readOn() error {
 // apply carries out the next entry, and tells the watches. It needs mu as well.
 func (s *store) apply(e entry) {
 	if changes := s.state.apply(e); len(changes) > 0 && s.hub != nil {
-		s.hub.publish(changes, len(s.state.records))
+		s.hub.publish(changes, minBacklog+len(changes)+len(s.state.records))
 	}
 }
 
@@ -248,9 +251,9 @@ func (s *store) change(ctx context.Context, propose proposal) (uint64, error) {
 	}
 	defer s.release()
 	var d draft
-	defer func() { s.discard(&d) }()
+	defer func() { s.discard(d) }()
 	for {
-		if err := s.readOn(); err != nil {
+		if err := errors.Join(s.readOn(), ctx.Err()); err != nil {
 			return 0, err
 		}
 		e, err := propose(&s.state)
@@ -260,23 +263,21 @@ func (s *store) change(ctx context.Context, propose proposal) (uint64, error) {
 		n := s.state.at + 1
 		err = s.publish(&d, e, n)
 		if err == nil {
+			s.tidy()
 			return n, nil
 		}
-		if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
-		}
-		if err := s.stillThere(ctx, err); err != nil {
-			return 0, err
+		if !errors.Is(err, fs.ErrExist) && !d.lost(err) {
+			return 0, s.reason(err)
 		}
 	}
 }
 
-// stillThere says whether to try again after a failed link: another was first, or somebody has tidied up the draft.
-func (s *store) stillThere(ctx context.Context, failed error) error {
-	if errors.Is(failed, fs.ErrExist) {
-		return ctx.Err()
+// reason returns why nothing can be written: where names are missing, that is most likely the directory itself.
+func (s *store) reason(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(s.judge(s.verify()), err)
 	}
-	return errors.Join(s.judge(s.verify()), ctx.Err())
+	return err
 }
 
 // publish links e into the log under the number n, and applies it. As with reading, that counts only if n can't have become free again.
@@ -284,13 +285,10 @@ func (s *store) publish(d *draft, e *entry, n uint64) error {
 	if err := s.reserve(n); err != nil {
 		return err
 	}
-	if err := s.write(d, e); err != nil {
+	if err := s.prepare(d, e); err != nil {
 		return err
 	}
 	if err := s.root.link(d.name, logName(n)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			d.name = ""
-		}
 		return err
 	}
 	floor, err := s.floor()
@@ -298,20 +296,24 @@ func (s *store) publish(d *draft, e *entry, n uint64) error {
 		return err
 	}
 	if floor >= n {
-		s.root.remove(logName(n)) // nobody needs it, whether it was in its place or not
-		if err := s.reload(); err != nil {
-			return err
-		}
-		if !s.state.shows(e, n) {
-			return errHeldUp
-		}
-		return nil
+		return s.overtaken(e, n)
 	}
 	s.grown += d.size
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.apply(*e)
-	s.mu.Unlock()
-	s.tidy()
+	return nil
+}
+
+// overtaken finds out what became of an entry whose number may have been free for the second time.
+func (s *store) overtaken(e *entry, n uint64) error {
+	s.root.remove(logName(n)) // nobody reads it any more, whichever it is
+	if err := s.reload(); err != nil {
+		return err
+	}
+	if !s.state.shows(e, n) {
+		return errHeldUp
+	}
 	return nil
 }
 
@@ -334,25 +336,24 @@ func (s *store) reserve(n uint64) error {
 	return nil
 }
 
-// A draft is an entry that is to be linked into the log.
+// A draft is the file that is to be linked into the log.
 type draft struct {
-	name string // empty while there is none
-	of   *entry
-	size int
-	keep bool // it is the prepared end of a session
+	of       *entry // nil while there is none
+	name     string
+	size     int
+	prepared bool // it is not ours to remove
+	losses   int
 }
 
-// write prepares the file for e, unless d is that.
-func (s *store) write(d *draft, e *entry) error {
-	if d.name != "" && d.of == e {
+// prepare provides the file for e: the end of a session has one from its beginning.
+func (s *store) prepare(d *draft, e *entry) error {
+	if d.of == e {
 		return nil
 	}
-	s.discard(d)
-	if e.Op == opEnd {
-		if prepared := endName(e.Session); !d.keep {
-			*d = draft{name: prepared, of: e, keep: true}
-			return nil
-		}
+	s.discard(*d)
+	if e.Op == opEnd && d.losses == 0 {
+		*d = draft{of: e, name: endName(e.Session), prepared: true}
+		return nil
 	}
 	data, err := json.Marshal(e)
 	if err != nil {
@@ -362,12 +363,22 @@ func (s *store) write(d *draft, e *entry) error {
 	if err := s.root.write(name, data); err != nil {
 		return err
 	}
-	*d = draft{name: name, of: e, size: len(data)}
+	*d = draft{of: e, name: name, size: len(data), losses: d.losses}
 	return nil
 }
 
-func (s *store) discard(d *draft) {
-	if d.name != "" && !d.keep {
+// lost reports whether a failure means that somebody has tidied up the draft, so that another may do.
+func (d *draft) lost(err error) bool {
+	if !errors.Is(err, fs.ErrNotExist) || d.of == nil || d.losses == maxLosses {
+		return false
+	}
+	d.of = nil
+	d.losses++
+	return true
+}
+
+func (s *store) discard(d draft) {
+	if d.of != nil && !d.prepared {
 		s.root.remove(d.name)
 	}
 }

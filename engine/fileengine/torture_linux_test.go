@@ -162,7 +162,7 @@ func TestTorture(t *testing.T) {
 	var want []string
 	for _, v := range victims {
 		v.signal(syscall.SIGCONT)
-		v.stdin.Close()
+		_ = v.stdin.Close()
 		<-v.read
 		if v.err != nil {
 			t.Errorf("a process says: %v", v.err)
