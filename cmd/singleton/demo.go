@@ -25,7 +25,8 @@ were accepted, or if a fault did not lead to a hand-over in time.`,
 				return wrongUsage(cmd, err)
 			}
 			o.Out = cmd.OutOrStdout()
-			return demo.Run(cmd.Context(), o)
+			ctx := cmd.Context()
+			return demo.Run(ctx, o)
 		},
 	}
 	f := cmd.Flags()

@@ -75,7 +75,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close(context.WithoutCancel(ctx))) }()
-	p := &play{ttl: o.TTL, stage: stage, sink: sink, report: report, rests: rests}
+	p := &play{ttl: o.TTL, limit: limitOf(o.TTL), faults: faults[:], stage: stage, sink: sink, report: report, rests: rests}
 	defer p.report.close()
 	return p.before(ctx, d, func(ctx context.Context) error { return p.perform(ctx, o) })
 }

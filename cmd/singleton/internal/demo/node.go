@@ -73,16 +73,17 @@ func (w *work) sync(ctx context.Context) error {
 func (w *work) serve(ctx context.Context) error {
 	beat := time.NewTicker(beatInterval)
 	defer beat.Stop()
-	for {
+	for last := false; ; {
 		if err := w.effect(ctx); err != nil {
 			singleton.LoggerFrom(ctx).Warn("beat failed", "err", err)
 		}
-		if ctx.Err() != nil {
+		if last {
 			return context.Cause(ctx)
 		}
 		select {
 		case <-beat.C:
 		case <-ctx.Done():
+			last = true
 		}
 	}
 }

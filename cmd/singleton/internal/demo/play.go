@@ -13,10 +13,12 @@ import (
 // A play is what happens on a stage. All of it runs on one goroutine, which spends its time in await.
 type play struct {
 	ttl      time.Duration
+	limit    time.Duration // for anything that must come
 	rests    time.Duration // between one fault and the next
 	stage    stage
 	sink     *sink
 	report   reporter
+	faults   []fault
 	clusters <-chan discovery.Cluster
 
 	cluster discovery.Cluster // as it was seen last
@@ -41,16 +43,17 @@ const (
 	replaced = "replaced"
 )
 
-// A hit is a term that a fault ends.
+// A hit is what a fault does to an election: it ends a term, or spares it because another node leads.
 type hit struct {
 	fault    string
 	election string
-	node     string
+	node     string // that led
 	token    uint64
+	spared   bool
 }
 
-// limit is how long anything may take that must come: a session's end, twice, and some time for a slow machine.
-func (p *play) limit() time.Duration { return 2*p.ttl + 5*time.Second }
+// limitOf is how long anything may take that must come: a session's end, twice, and some time for a slow machine.
+func limitOf(ttl time.Duration) time.Duration { return 2*ttl + 5*time.Second }
 
 // perform gives all acts, and says what came of it.
 func (p *play) perform(ctx context.Context, o Options) error {
@@ -73,12 +76,12 @@ func (p *play) prologue(engine string) {
 	s := p.stage.setting()
 	p.report.event(p.stamped(event{
 		Event: "start", Engine: engine, URL: s.url, Dir: s.dir, Simulated: s.simulated,
-		TTL: millis(p.ttl), Limit: millis(p.limit()),
+		TTL: millis(p.ttl), Limit: millis(p.limit),
 	}), "")
 	p.report.note(fmt.Sprintf("%s Each has a job, %s, that runs every %s, and a service, %s. Only the one that leads does the work, "+
 		"and all it does goes to a sink that checks fencing tokens.", s.words, elections[0], span(jobInterval), elections[1]))
 	p.report.note(fmt.Sprintf("A session ends %s after its last renewal. A hand-over that takes more than %s is a failure.",
-		span(p.ttl), span(p.limit())))
+		span(p.ttl), span(p.limit)))
 }
 
 func (p *play) acts(ctx context.Context) error {
@@ -87,7 +90,7 @@ func (p *play) acts(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, f := range faults {
+	for _, f := range p.faults {
 		if err := p.rest(ctx); err != nil {
 			return err
 		}
@@ -138,8 +141,11 @@ func (p *play) act(ctx context.Context, f fault) error {
 		return fmt.Errorf("%s to %s: %w", f.title, victim.name, err)
 	}
 	words := strings.NewReplacer("{node}", victim.name, "{ttl}", span(p.ttl)).Replace(f.words)
-	p.say(event{Event: "fault", Fault: f.name, Node: victim.name, Elections: namesOf(hits)}, "%s: %s", f.title, words)
+	p.say(event{Event: "fault", Fault: f.name, Node: victim.name, Elections: endedBy(hits)}, "%s: %s", f.title, words)
 	for _, h := range hits {
+		if h.spared {
+			continue
+		}
 		if err := p.follow(ctx, h); err != nil {
 			return err
 		}
@@ -147,15 +153,15 @@ func (p *play) act(ctx context.Context, f fault) error {
 	return f.then(p, ctx, victim)
 }
 
-// aim notes which terms the fault will end. A node may lead several elections.
+// aim notes which terms the fault will end. A node may lead all elections, or only the first.
 func (p *play) aim(f fault, victim *player) []hit {
-	before := len(p.hits)
+	hits := make([]hit, 0, len(elections))
 	for _, e := range elections {
-		if leader, token := p.leader(e); leader == victim.name {
-			p.hits = append(p.hits, hit{f.name, e, victim.name, token})
-		}
+		leader, token := p.leader(e)
+		hits = append(hits, hit{f.name, e, leader, token, leader != victim.name})
 	}
-	return p.hits[before:]
+	p.hits = append(p.hits, hits...)
+	return hits
 }
 
 // follow waits until an effect of a later term was accepted, and discovery shows whose.
@@ -206,7 +212,7 @@ func (p *play) wake(ctx context.Context, sleeper *player) error {
 	}
 	refused := 0
 	for _, h := range p.hits {
-		if h.node == sleeper.name {
+		if h.node == sleeper.name && !h.spared {
 			refused += p.sink.handover(h.election, h.token).refused
 		}
 	}

@@ -60,29 +60,43 @@ func (p *play) stamped(e event) event {
 	return e
 }
 
-// A row of the table is one hand-over. Gap is null if there was none.
+// A row of the table is what one fault did to one election.
 type row struct {
 	Fault    string `json:"fault"`
 	Election string `json:"election"`
-	Gap      *int64 `json:"gap_ms"`
+	Gap      *int64 `json:"gap_ms"` // null if nobody followed, 0 if another node led anyway
 	Overlap  int64  `json:"overlap_ms"`
 	Refused  int    `json:"stale_refused"`
 
-	came handover
+	spared bool
+	came   handover
 }
 
 // rows judges every fault by all that reached the sink up to now.
 func (p *play) rows() []row {
-	rows := []row{}
+	rows := make([]row, 0, len(p.hits))
 	for _, h := range p.hits {
-		came := p.sink.handover(h.election, h.token)
-		r := row{Fault: h.fault, Election: h.election, Overlap: *millis(came.overlap), Refused: came.refused, came: came}
+		came := handover{done: true}
+		if !h.spared {
+			came = p.sink.handover(h.election, h.token)
+		}
+		r := row{Fault: h.fault, Election: h.election, Overlap: *millis(came.overlap), Refused: came.refused, spared: h.spared, came: came}
 		if came.done {
 			r.Gap = millis(came.gap)
 		}
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+func (r row) gap() string {
+	switch {
+	case r.spared:
+		return "none: led by another"
+	case !r.came.done:
+		return "no hand-over"
+	}
+	return span(r.came.gap)
 }
 
 // verdict is an error if something happened that must not.
@@ -170,13 +184,9 @@ func tableOf(rows []row) []byte {
 	var b bytes.Buffer
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "FAULT\tELECTION\tGAP\tOVERLAP\tSTALE EFFECTS REFUSED")
+	_, _ = fmt.Fprintln(w, "FAULT\tELECTION\tGAP\tOVERLAP\tSTALE EFFECTS REFUSED")
 	for _, r := range rows {
-		gap := "no hand-over"
-		if r.came.done {
-			gap = span(r.came.gap)
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", title(r.Fault), r.Election, gap, span(r.came.overlap), r.Refused)
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", title(r.Fault), r.Election, r.gap(), span(r.came.overlap), r.Refused)
 	}
 	_ = w.Flush()
 	b.WriteString("\n" + noteLines("Gap: from the last accepted effect of the old leader to the first of the new one. "+
@@ -213,10 +223,13 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func namesOf(hits []hit) []string {
+// endedBy are the elections whose terms a fault ends.
+func endedBy(hits []hit) []string {
 	var all []string
 	for _, h := range hits {
-		all = append(all, h.election)
+		if !h.spared {
+			all = append(all, h.election)
+		}
 	}
 	return all
 }

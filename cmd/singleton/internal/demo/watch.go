@@ -19,9 +19,9 @@ const frame = 100 * time.Millisecond
 
 // expect waits for something that must come.
 func (p *play) expect(ctx context.Context, what string, done func() bool) error {
-	err := p.await(ctx, p.limit(), done)
+	err := p.await(ctx, p.limit, done)
 	if errors.Is(err, errLate) {
-		return fmt.Errorf("no %s within %v", what, p.limit())
+		return fmt.Errorf("no %s within %v", what, p.limit)
 	}
 	return err
 }
