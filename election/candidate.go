@@ -19,21 +19,21 @@ type Candidate struct {
 
 	mu    sync.Mutex
 	claim *lease.Claim
+	left  bool
+	head  uint64 // its record, while that is at the head of the queue
+	delay alarm  // the takeover delay of that record
 	term  *term
 
-	delay  *time.Timer // the takeover delay under way
-	waited bool        // and when it is over
-
-	answering bool        // an answer to a wish is under way
-	patience  *time.Timer // for candidates that are to make way
-	expired   bool
+	answered lease.Entry // the wish as it was when this leader answered it
+	patience alarm       // for candidates that are to make way
 }
 
 // Enter puts this process into the queue and returns at once. When it has won, elected is called, once, on a goroutine of the
 // library's that it must not block; the term's context has the values of ctx, not its end. It serves programs with very many
 // elections; others are better off with [Election.Lead].
 //
-// Whoever enters must leave, elected or not. It refuses a second candidacy of this process with [ErrCandidate].
+// Whoever enters must leave, elected or not. It refuses a second candidacy of this process with [ErrCandidate]. Once the first
+// has left it is none any more: the second then gets its place in the queue as soon as the record of the first is gone.
 func (e *Election) Enter(ctx context.Context, elected func(Term)) (*Candidate, error) {
 	if e.err != nil {
 		return nil, e.err
@@ -58,12 +58,7 @@ func (e *Election) Enter(ctx context.Context, elected func(Term)) (*Candidate, e
 func (c *Candidate) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.e.l.Timing().CallTimeout)
 	defer cancel()
-	c.mu.Lock()
-	stopTimer(c.delay)
-	stopTimer(c.patience)
-	t := c.term
-	c.mu.Unlock()
-	if t != nil {
+	if t := c.stopLooking(); t != nil {
 		t.end(ErrResigned)
 		t.release(ctx)
 	}
@@ -76,7 +71,17 @@ func (c *Candidate) Leave(ctx context.Context) error {
 	}
 }
 
-// Gone is closed when the candidate has left and its record is gone, so that this process may enter again.
+// stopLooking sees to it that no term begins any more, and returns the one that has begun.
+func (c *Candidate) stopLooking() *term {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = true
+	c.delay.stop()
+	c.patience.stop()
+	return c.term
+}
+
+// Gone is closed when the candidate has left and its record is gone, or when this process has closed its way to the store.
 func (c *Candidate) Gone() <-chan struct{} { return c.claim.Gone() }
 
 // look sees what has changed: it begins the term, or follows a wish.
@@ -90,13 +95,18 @@ func (c *Candidate) look() {
 }
 
 func (c *Candidate) step() *term {
+	if c.left {
+		return nil
+	}
 	if c.term != nil {
 		c.follow(c.term)
 		return nil
 	}
-	if c.claim.Heads() == 0 {
-		stopTimer(c.delay)
-		c.delay, c.waited = nil, false
+	if head := c.claim.Heads(); head != c.head {
+		c.head = head
+		c.delay.stop()
+	}
+	if c.head == 0 {
 		c.makeWay()
 		return nil
 	}
@@ -107,28 +117,43 @@ func (c *Candidate) step() *term {
 	if !ok {
 		return nil
 	}
-	c.term = newTerm(c, lost, token)
+	c.term = newTerm(lost, c, token)
 	return c.term
 }
 
 // delayOver says whether the term may begin as far as the predecessor's last effects go.
 func (c *Candidate) delayOver() bool {
-	if c.e.delay == 0 || c.waited || c.claim.Clean() {
+	if c.e.delay == 0 || c.delay.rang || c.claim.Clean() {
 		return true
 	}
-	if c.delay == nil {
-		c.delay = time.AfterFunc(c.e.delay, func() {
-			c.mu.Lock()
-			c.waited = c.delay != nil
-			c.mu.Unlock()
-			c.look()
-		})
-	}
+	c.delay.set(c.e.delay, c)
 	return false
 }
 
-func stopTimer(t *time.Timer) {
-	if t != nil {
-		t.Stop()
+// An alarm has a candidate look again after a while. The candidate's mutex guards it.
+type alarm struct {
+	timer *time.Timer
+	rang  bool
+}
+
+// set sets the alarm, if it isn't set.
+func (a *alarm) set(d time.Duration, c *Candidate) {
+	if a.timer != nil {
+		return
 	}
+	var timer *time.Timer
+	timer = time.AfterFunc(d, func() {
+		c.mu.Lock()
+		a.rang = a.rang || a.timer == timer
+		c.mu.Unlock()
+		c.look()
+	})
+	a.timer = timer
+}
+
+func (a *alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	*a = alarm{}
 }

@@ -94,7 +94,7 @@ func (e *Election) Lead(ctx context.Context, fn func(ctx context.Context, term T
 	stop := context.AfterFunc(ctx, func() { t.end(context.Cause(ctx)) })
 	defer func() {
 		stop()
-		if lost := t.Err(); errors.Is(lost, ErrLost) {
+		if lost := t.Check(); errors.Is(lost, ErrLost) {
 			err = errors.Join(err, lost)
 		}
 		if resigned := t.Resign(ctx); err == nil {

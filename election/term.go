@@ -20,7 +20,7 @@ type term struct {
 
 type termKey struct{}
 
-func newTerm(c *Candidate, lost context.Context, token uint64) *term {
+func newTerm(lost context.Context, c *Candidate, token uint64) *term {
 	t := &term{c: c, token: token, began: time.Now(), lost: lost}
 	ctx, stop := context.WithCancelCause(context.WithValue(lost, termKey{}, Term{t}))
 	t.ctx, t.stop = ctx, stop

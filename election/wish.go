@@ -40,6 +40,7 @@ type Wish struct {
 type wishRecord struct {
 	ID     string `json:"id"`
 	By     string `json:"by,omitempty"`
+	For    uint64 `json:"for,omitempty"` // the token of the term that it is for, as the asker knew it
 	To     string `json:"to,omitempty"`
 	State  string `json:"state,omitempty"` // empty, adopted or refused
 	Token  uint64 `json:"token,omitempty"` // of the term that adopted it, and for which alone it holds
@@ -52,10 +53,7 @@ const (
 )
 
 func (w wishRecord) String() string {
-	text, err := json.Marshal(w)
-	if err != nil {
-		panic(err) // strings and a number always have a JSON form
-	}
+	text, _ := json.Marshal(w) // strings and numbers always have a JSON form
 	return string(text)
 }
 
@@ -77,7 +75,7 @@ func (e *Election) Ask(ctx context.Context, w Wish) error {
 	if leader == (Leader{}) {
 		return fmt.Errorf("wish for %s: %w", e.name, ErrVacant)
 	}
-	a := asker{e: e, record: wishRecord{ID: rand.Text(), By: e.l.Owner(), To: w.To}}
+	a := asker{e: e, record: wishRecord{ID: rand.Text(), By: e.l.Owner(), For: leader.Token, To: w.To}}
 	changed := make(chan struct{}, 1)
 	a.claim, err = e.l.Wish(e.name, a.record.String(), func() { poke(changed) })
 	if errors.Is(err, lease.ErrDuplicate) {
@@ -95,10 +93,10 @@ func (e *Election) Ask(ctx context.Context, w Wish) error {
 
 // An asker waits for the answer to its wish.
 type asker struct {
-	e      *Election
-	claim  *lease.Claim
-	record wishRecord
-	token  uint64 // of the term that adopted the wish
+	e       *Election
+	claim   *lease.Claim
+	record  wishRecord
+	adopted bool // by the leader that it is for
 }
 
 func (a *asker) await(ctx context.Context, changed <-chan struct{}) error {
@@ -112,7 +110,7 @@ func (a *asker) await(ctx context.Context, changed <-chan struct{}) error {
 		case <-changed:
 		case <-a.claim.Gone(): // another's wish is there, or the lease is closed
 		case <-unanswered.C:
-			if a.token == 0 {
+			if !a.adopted {
 				return ErrUnanswered
 			}
 		case <-ctx.Done():
@@ -131,16 +129,14 @@ func (a *asker) outcome() (done bool, err error) {
 	v := a.e.l.Look(a.e.name)
 	w, ok := readWish(v.Wish)
 	ok = ok && w.ID == a.record.ID
-	if ok {
-		a.token = max(a.token, w.Token)
-	}
-	ended := a.token != 0 && (len(v.Candidates) == 0 || v.Candidates[0].Created != a.token)
+	a.adopted = a.adopted || ok && w.Token == a.record.For
+	ended := len(v.Candidates) == 0 || v.Candidates[0].Created != a.record.For
 	switch {
 	case !ended && ok && w.State == refused:
 		return true, fmt.Errorf("%w: %s", ErrRefused, w.Reason)
 	case !ended:
 		return false, nil
-	case a.record.To == "" || len(v.Candidates) > 0 && v.Candidates[0].Session == a.record.To:
+	case a.record.To == "" && a.adopted, a.record.To != "" && len(v.Candidates) > 0 && v.Candidates[0].Session == a.record.To:
 		return true, nil // also where the next leader has refused a wish that was not for its term
 	}
 	return true, ErrExpired
@@ -158,55 +154,54 @@ func (a *asker) withdraw() {
 
 // follow does what a wish to the term's leader asks for. The candidate's mutex is held.
 func (c *Candidate) follow(t *term) {
-	if t.ctx.Err() != nil || c.answering {
-		return
-	}
 	v := c.e.l.Look(c.e.name)
 	w, ok := readWish(v.Wish)
-	if !ok || w.State == refused || len(v.Candidates) == 0 || v.Candidates[0].Created != t.token {
-		stopTimer(c.patience)
-		c.patience, c.expired = nil, false
+	if !ok || w.State == refused || t.ctx.Err() != nil || len(v.Candidates) == 0 || v.Candidates[0].Created != t.token {
+		c.patience.stop()
 		return
 	}
-	wanted := slices.IndexFunc(v.Candidates, func(e lease.Entry) bool { return e.Session == w.To })
+	if *v.Wish == c.answered {
+		return // the answer will be seen, or has failed and is written again
+	}
+	wanted := place(v, w.To)
 	switch {
-	case w.State == adopted && w.Token != t.token:
-		c.answer(v.Wish, w, refused, "it was adopted by an earlier term")
+	case w.For != 0 && w.For != t.token, w.State == adopted && w.Token != t.token:
+		c.answer(v.Wish, w, refused, "it was for an earlier term")
 	case w.To != "" && wanted < 0:
 		c.answer(v.Wish, w, refused, "the wanted candidate is not in the queue")
 	case wanted == 0:
 		c.answer(v.Wish, w, refused, "the wanted candidate leads already")
 	case w.State == "":
+		c.patience.stop()
 		w.Token = t.token
 		c.answer(v.Wish, w, adopted, "")
 	case w.To == "" || wanted == 1:
 		t.end(fmt.Errorf("%w by %s", ErrAsked, w.By))
-	case c.expired:
+	case c.patience.rang:
 		c.answer(v.Wish, w, refused, fmt.Sprintf("the candidates ahead of the wanted one did not make way; first is session %s",
 			v.Candidates[1].Session))
-	case c.patience == nil:
-		c.patience = time.AfterFunc(c.e.l.Timing().TTL, func() {
-			c.mu.Lock()
-			c.expired = c.patience != nil
-			c.mu.Unlock()
-			c.look()
-		})
+	default:
+		c.patience.set(c.e.l.Timing().TTL, c)
 	}
 }
 
-// answer writes the leader's answer into the wish. If that fails it is tried again after a while.
+// answer writes the leader's answer into the wish. If that fails it looks again after a while.
 func (c *Candidate) answer(e *lease.Entry, w wishRecord, state, reason string) {
+	asked := *e
 	w.State, w.Reason = state, reason
-	c.answering = true
-	c.e.l.AnswerWish(c.e.name, *e, w.String(), func(err error) {
-		c.mu.Lock()
-		c.answering = false
-		c.mu.Unlock()
-		if err != nil {
-			time.AfterFunc(c.e.l.Timing().CallTimeout, c.look)
+	c.answered = asked
+	c.e.l.AnswerWish(c.e.name, asked, w.String(), func(err error) {
+		if err == nil {
 			return
 		}
-		c.look() // the mirror may have shown the answer before the store's reply came, and then shows nothing more
+		time.AfterFunc(c.e.l.Timing().CallTimeout, func() {
+			c.mu.Lock()
+			if c.answered == asked {
+				c.answered = lease.Entry{}
+			}
+			c.mu.Unlock()
+			c.look()
+		})
 	})
 }
 
@@ -217,14 +212,13 @@ func (c *Candidate) makeWay() {
 	if !ok || w.State != adopted || w.To == "" || len(v.Candidates) == 0 || v.Candidates[0].Created != w.Token {
 		return
 	}
-	own := c.e.l.Session()
-	for _, e := range v.Candidates[1:] {
-		switch e.Session {
-		case w.To:
-			return
-		case own:
-			c.claim.Requeue()
-			return
-		}
+	own, wanted := place(v, c.e.l.Session()), place(v, w.To)
+	if own > 0 && wanted > own {
+		c.claim.Requeue()
 	}
+}
+
+// place returns where the candidate of this session stands in the queue, from 0 on; -1 where it doesn't.
+func place(v lease.View, session string) int {
+	return slices.IndexFunc(v.Candidates, func(e lease.Entry) bool { return e.Session == session })
 }

@@ -254,7 +254,9 @@ func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 	switch {
 	case r.Session == l.gen.id:
 		c.created, c.known = r.Created, time.Now()
-		c.dirty = c.dirty || taken != nil && string(r.Value) != c.value
+		if taken != nil && c.place.kind != Wish { // in a wish, another value is its answer
+			c.dirty = c.dirty || string(r.Value) != c.value
+		}
 		l.checkGone(c)
 		for _, next := range c.then {
 			l.settle(next)
