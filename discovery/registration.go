@@ -89,11 +89,13 @@ func (d *Discovery) register(u Unit, state State) (*Registration, error) {
 	if u.ID == "" {
 		u.ID = newID()
 	}
+	key := d.key(string(u.Kind), u.ID)
+	u.ID = key[len(key)-len(u.ID):] // one string for both, of which there may be very many
 	u.Labels = maps.Clone(u.Labels)
 	r := &Registration{d: d, unit: u, started: unix(time.Now()), at: progress{state: state}}
 	value, err := r.record()
 	if err == nil {
-		r.claim, err = d.lease.Record(d.key(string(u.Kind), u.ID), value)
+		r.claim, err = d.lease.Record(key, value)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("register %s %s: %w", u.Kind, u.Name, err)
