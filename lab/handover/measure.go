@@ -46,7 +46,7 @@ func measure(ctx context.Context, sizes []int, rounds int) (all []result, err er
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	member, err := etcdtest.Start(dir)
 	if err != nil {
 		return nil, err
