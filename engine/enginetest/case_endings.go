@@ -59,7 +59,7 @@ func (tr *trial) endsAtOnce(duty int, s engine.Session, end func() error) {
 
 func endLeavesSuccessors(tr *trial) {
 	c := tr.connect()
-	closed, expires, heir := tr.openLong(c), tr.open(c), tr.openLong(tr.connect())
+	closed, expires, heir := tr.openLong(c), tr.openFor(c, 3*tr.harness.TTL), tr.openLong(tr.connect())
 	var want []engine.Record
 	for name, s := range map[string]engine.Session{"closed": closed, "expires": expires} {
 		for remover, by := range map[string]engine.Session{"self": s, "other": heir} {
