@@ -19,6 +19,9 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitDone
 	}
+	if own, ok := errors.AsType[*exitError](err); ok {
+		return own.code
+	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}
@@ -27,6 +30,21 @@ func exitCode(err error) int {
 	}
 	return exitFailed
 }
+
+// An exitError ends the program with a code of the command's own. It may have nothing to say.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
 
 // A usageError says what is wrong with the command line, and where the right one is described.
 type usageError struct {

@@ -17,7 +17,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil {
+	if err != nil && err.Error() != "" {
 		_, _ = fmt.Fprintf(stderr, "singleton: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return err
@@ -40,6 +40,6 @@ Exit codes: 0 done; 1 failed, or what was to be shown did not hold; 2 the comman
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrongUsage(cmd, err) })
-	root.AddCommand(newDemo(), newStatus(), newWatch(), newResign(), newTransfer(), newEnv())
+	root.AddCommand(newDemo(), newRun(), newStatus(), newWatch(), newResign(), newTransfer(), newEnv())
 	return root
 }

@@ -17,7 +17,11 @@ func (i *interruption) Error() string { return "ended by signal: " + i.signal.St
 func signals(ctx context.Context) (_ context.Context, stop func()) {
 	ctx, end := context.WithCancelCause(ctx)
 	arrived := make(chan os.Signal, 2)
-	signal.Notify(arrived, syscall.SIGINT, syscall.SIGTERM)
+	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // as SIGINT is for what a shell runs in the background
+			signal.Notify(arrived, s)
+		}
+	}
 	quit := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {

@@ -3,9 +3,9 @@
 //
 // There are three processes, each the parent of the next:
 //
-//	owner      singleton run: holds the session, renews it, is elected
-//	shim       this package: starts, watches over and ends the command
-//	command    whatever the user gave, and all its descendants
+//	owner      holds the session, renews it, is elected: singleton run
+//	shim       starts the command, watches over it, and ends it
+//	command    what the user gave, and all its descendants
 //
 // The shim is this same program, started again, before it is needed: a hand-over costs one message and one fork. Owner and
 // shim are tied by package tether, so each learns from the kernel that the other is gone.

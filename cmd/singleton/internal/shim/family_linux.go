@@ -113,30 +113,32 @@ func (f family) sweep(changed <-chan os.Signal) {
 	}
 }
 
-// reap buries the children that have ended, and says whether any is left. It spares strangers.
+// reap buries the children that have ended, and says whether any is left. Whoever is buried may have left children of its
+// own, which are children of this process from then on; so it looks until it sees none, or none that has ended.
 func (f family) reap() (left bool) {
-	list, err := f.children()
-	if err != nil {
-		return true
-	}
-	for _, pid := range list {
-		if !wait(pid, nil) {
-			left = true
+	for {
+		list, err := f.children()
+		if len(list) == 0 && err == nil {
+			return false
+		}
+		buried := 0
+		for _, pid := range list {
+			if wait(pid, nil) {
+				buried++
+			}
+		}
+		if buried == 0 {
+			return true
 		}
 	}
-	return left
 }
 
-// wait buries one child if it has ended, and says whether it is gone.
+// wait buries a child if it has ended, and says whether it is gone.
 func wait(pid int, status *syscall.WaitStatus) bool {
 	for {
 		got, err := syscall.Wait4(pid, status, syscall.WNOHANG, nil)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case err != nil:
-			return true // no child of ours, or no longer
-		default:
-			return got == pid
+		if !errors.Is(err, syscall.EINTR) {
+			return err != nil || got == pid
 		}
 	}
 }
