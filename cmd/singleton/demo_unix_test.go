@@ -39,11 +39,21 @@ func startDemo(t *testing.T, args ...string) *running {
 
 func startDemoIn(t *testing.T, tmp string, args ...string) *running {
 	t.Helper()
-	self, err := os.Executable()
+	return start(t, tmp, self(t), append([]string{"demo"}, args...)...)
+}
+
+func self(t *testing.T) string {
+	t.Helper()
+	file, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{t: t, cmd: exec.CommandContext(t.Context(), self, append([]string{"demo"}, args...)...), tmp: tmp}
+	return file
+}
+
+func start(t *testing.T, tmp, program string, args ...string) *running {
+	t.Helper()
+	r := &running{t: t, cmd: exec.CommandContext(t.Context(), program, args...), tmp: tmp}
 	r.cmd.Env = append(os.Environ(), programVariable+"=yes", "TMPDIR="+r.tmp)
 	r.cmd.Stderr = &r.stderr
 	out, err := r.cmd.StdoutPipe()
@@ -191,6 +201,26 @@ func TestDemoLeavesNothingWhenItsJanitorIsKilled(t *testing.T) {
 		t.Error(err)
 	}
 	r.end(exitFailed)
+}
+
+// Who ends "go run" means the program, and go run tells it nothing. It is known by where it was built.
+func TestDemoLeavesNothingWhenGoRunIsKilled(t *testing.T) {
+	t.Parallel()
+	built := filepath.Join(t.TempDir(), "go-build1", "b001", "exe", "singleton")
+	program, err := os.ReadFile(self(t))
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(built), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(built, program, 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, t.TempDir(), "/bin/sh", "-c", `"$0" demo --json --ttl=1s --keep; exit $?`, built)
+	r.until(func(e line) bool { return e.Event == "start" })
+	r.signal(syscall.SIGKILL)
+	r.end(-1)
 }
 
 func TestDemoKeepsOnUntilItIsTold(t *testing.T) {

@@ -1,12 +1,15 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,36 +51,59 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := o.Check(); err != nil {
 		return err
 	}
-	open := openProcesses
+	parent := goRun()
+	open, ttl := openProcesses, 5*time.Second
 	if o.Engine == "ram" {
-		open = openMemory
+		open, ttl = openMemory, 2*time.Second
 	}
-	if o.TTL == 0 {
-		o.TTL = map[string]time.Duration{"etcd": 5 * time.Second, "ram": 2 * time.Second}[o.Engine]
-	}
+	ttl = cmp.Or(o.TTL, ttl)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	report, rests := audience(o, &listener{out: o.Out, lost: stop})
+	defer report.close()
 	sink, err := openSink()
 	if err != nil {
 		return err
 	}
 	defer sink.close()
-	stage, err := open(o.TTL, sink.url)
+	stage, err := open(ttl, sink.url)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stage.close()) }()
-	d, err := discovery.Open(stage.store(), discovery.Config{
-		Prefix: prefix, Node: "observer", Observer: true, Timing: discovery.Timing{TTL: o.TTL},
+	return (&play{
+		ttl: ttl, limit: limitOf(ttl), rests: rests, parent: parent, faults: faults[:], stage: stage, sink: sink, report: report,
+	}).open(ctx, o)
+}
+
+// open gives the play as an observer of the cluster sees it.
+func (p *play) open(ctx context.Context, o Options) error {
+	d, err := discovery.Open(p.stage.store(), discovery.Config{
+		Prefix: prefix, Node: "observer", Observer: true, Timing: discovery.Timing{TTL: p.ttl},
 	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.Close(context.WithoutCancel(ctx))) }()
-	p := &play{ttl: o.TTL, limit: limitOf(o.TTL), faults: faults[:], stage: stage, sink: sink, report: report, rests: rests}
-	defer p.report.close()
-	return p.before(ctx, d, func(ctx context.Context) error { return p.perform(ctx, o) })
+	over, stop := context.WithCancel(ctx)
+	clusters := make(chan discovery.Cluster)
+	var observer sync.WaitGroup
+	observer.Go(func() {
+		defer close(clusters)
+		for c, err := range d.Observe(over) {
+			if err != nil {
+				return
+			}
+			select {
+			case clusters <- c:
+			case <-over.Done():
+			}
+		}
+	})
+	p.clusters = clusters
+	err = p.perform(ctx, o)
+	stop()
+	observer.Wait()
+	return errors.Join(err, d.Close(context.WithoutCancel(ctx)))
 }
 
 // audience finds out who looks: how it is told, and how long it needs to look at one thing.
@@ -97,27 +123,19 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// before gives the play as an observer of the cluster sees it.
-func (p *play) before(ctx context.Context, d *discovery.Discovery, perform func(context.Context) error) error {
-	ctx, stop := context.WithCancel(ctx)
-	clusters := make(chan discovery.Cluster)
-	var observer sync.WaitGroup
-	observer.Go(func() {
-		defer close(clusters)
-		for c, err := range d.Observe(ctx) {
-			if err != nil {
-				return
-			}
-			select {
-			case clusters <- c:
-			case <-ctx.Done():
-			}
-		}
-	})
-	defer observer.Wait()
-	defer stop()
-	p.clusters = clusters
-	return perform(ctx)
+// goRun returns the process id of the 'go run' that runs this program, and 0 if none does. Who ends that one means the program, but
+// it passes no signal on.
+func goRun() int {
+	self, err := os.Executable()
+	if err != nil {
+		return 0
+	}
+	built := filepath.Base(filepath.Dir(self)) // in the build cache, where files that are run have folders of their own
+	cached := len(built) == 66 && strings.HasSuffix(built, "-d")
+	if !cached && !strings.Contains(filepath.ToSlash(self), "/go-build") {
+		return 0
+	}
+	return os.Getppid()
 }
 
 // A listener is whom the play is given for. When it has gone, the play ends.

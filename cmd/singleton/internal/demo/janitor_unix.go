@@ -35,14 +35,14 @@ func hire() (*janitor, error) {
 	var words tail
 	cmd.Stderr = &words
 	pipe, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("janitor: %w", err)
+	var said io.Reader
+	if err == nil {
+		said, err = cmd.StdoutPipe()
 	}
-	said, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("janitor: %w", err)
+	if err == nil {
+		err = cmd.Start()
 	}
-	if err := cmd.Start(); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("janitor: %w", err)
 	}
 	dir, err := io.ReadAll(said)
@@ -54,8 +54,10 @@ func hire() (*janitor, error) {
 	if err == nil && j.dir != "" {
 		return j, nil
 	}
-	err = errors.Join(err, j.close())
-	return nil, fmt.Errorf("janitor: no directory: %w: %s", err, words.String())
+	if err = errors.Join(err, j.close()); err == nil {
+		err = errors.New(words.String())
+	}
+	return nil, fmt.Errorf("no temporary directory: %w", err)
 }
 
 // close has the janitor clear up, and waits for it. It does the janitor's work if somebody has killed that.

@@ -14,6 +14,7 @@ import (
 type play struct {
 	ttl      time.Duration
 	limit    time.Duration // for anything that must come
+	parent   int           // the process that must not end; 0 for none
 	rests    time.Duration // between one fault and the next
 	stage    stage
 	sink     *sink

@@ -67,4 +67,4 @@ func (t *tail) Write(b []byte) (int, error) {
 }
 
 // String is to be called when nothing is written any more.
-func (t *tail) String() string { return t.line }
+func (t *tail) String() string { return strings.TrimPrefix(t.line, "singleton: ") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,9 @@ import (
 
 // errLate says that something has not come.
 var errLate = errors.New("too late")
+
+// errOrphan ends a play that only its own end could end.
+var errOrphan = errors.New("the 'go run' that started this has ended")
 
 // How often the picture is drawn anew while nothing happens.
 const frame = 100 * time.Millisecond
@@ -69,8 +73,11 @@ func (p *play) await(ctx context.Context, limit time.Duration, done func() bool)
 	}
 }
 
-// mishap says whether a node has ended that should not.
+// mishap says whether somebody has ended who should not.
 func (p *play) mishap() error {
+	if p.parent != 0 && os.Getppid() != p.parent {
+		return errOrphan
+	}
 	for _, n := range p.cast {
 		if (n.state == running || n.state == paused) && isClosed(n.ended()) {
 			return fmt.Errorf("%s ended by itself: %w", n.name, n.err())
