@@ -30,6 +30,7 @@ const (
 var seeds = flag.Uint64("sim.seeds", 24, "how many schedules of faults to simulate")
 
 func TestClusterUnderFaultsNeverRunsTwiceAndRecovers(t *testing.T) {
+	t.Parallel()
 	for seed := range *seeds {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -90,6 +91,23 @@ func (t Term) Check() error {
 	}
 	t.t.c.claim.Check()
 	return t.Err()
+}
+
+// Confirm asks the store whether the term is held, and returns nil if it was still held when the call began. It is for one who
+// has reason to doubt: [Term.Check] costs nothing, and is enough for everybody else. An error other than [ErrLost] says that the
+// store did not answer in time, and nothing about the term.
+func (t Term) Confirm(ctx context.Context) error {
+	if t.t == nil {
+		return ErrLost
+	}
+	err := t.t.c.e.l.Confirm(ctx)
+	if lost := t.Err(); lost != nil {
+		return lost
+	}
+	if err != nil {
+		return fmt.Errorf("confirm term %d of %s: %w", t.Token(), t.Election(), err)
+	}
+	return nil
 }
 
 // Resign ends the term, and removes its record so that the next candidate leads. The caller must have stopped what it did

@@ -1,0 +1,148 @@
+package election_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/singleton-go/singleton/election"
+	"github.com/singleton-go/singleton/engine/enginetest"
+	"github.com/singleton-go/singleton/engine/ramengine"
+)
+
+// takeover is the delay that the candidates of these tests wait after an end that was not clean.
+const takeover = 20 * time.Second
+
+func delayed() election.Option { return election.WithTakeoverDelay(takeover) }
+
+// mustBegin checks when the term of a candidate begins.
+func (s *stand) mustBegin(after time.Duration, since time.Time) {
+	s.t.Helper()
+	time.Sleep(2 * takeover)
+	s.mustLead()
+	if got := s.term().Since().Sub(since); got != after {
+		s.t.Errorf("the term of %s began after %v, want %v", s.name, got, after)
+	}
+}
+
+// leaderAndNext returns a leader that has waited out its own delay, and a candidate behind it.
+func leaderAndNext(t *testing.T, store *ramengine.Engine) (a, b *stand) {
+	t.Helper()
+	a = join(t, store, "a").lead(delayed())
+	a.mustWait()
+	a.mustBegin(takeover, time.Now()) // it can't know that nobody led before
+	return a, join(t, store, "b").lead(delayed())
+}
+
+func TestTakeoverDelayIsWaitedAfterAnEndThatWasNotClean(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		end  func(a, b *stand)
+		gone time.Duration // until the leader's record is gone
+	}{
+		"as that of a leader that died":    {func(a, _ *stand) { endSession(a.member) }, 0},
+		"as that which was not seen":       {func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
+		"as that which could not be noted": {func(a, _ *stand) { a.doom(enginetest.OpCreate, drop); a.cancel() }, 2 * callTimeout},
+		"though the one before was clean":  {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				a, b := leaderAndNext(t, store)
+				if test.end == nil {
+					a.cancel()
+					b.mustLead()
+					a, b = b, a.lead(delayed())
+					test.end = func(a, _ *stand) { endSession(a.member) }
+				}
+				time.Sleep(time.Second)
+				begun := time.Now()
+				test.end(a, b)
+				b.mustBegin(test.gone+takeover, begun)
+			})
+		})
+	}
+}
+
+var drop = enginetest.Fate{Dropped: true}
+
+// unseen does something of which a process sees no more than the state of the store after it.
+func unseen(m *member, do func()) {
+	heal := m.conn.Stall()
+	do()
+	synctest.Wait()
+	m.conn.ResetWatches()
+	heal()
+	synctest.Wait()
+}
+
+func TestTakeoverDelayIsNotWaitedAfterACleanEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(a, b *stand){
+		"when told to stop":     func(a, _ *stand) { a.cancel() },
+		"when the work is done": func(a, _ *stand) { close(a.work) },
+		"when asked":            func(a, b *stand) { go func() { _ = b.in().Ask(context.Background(), election.Wish{}) }() },
+		"of a process that ends at once": func(a, b *stand) {
+			seenLate(b.member, func() { a.cancel(); <-a.done; _ = a.Close(context.Background()) })
+		},
+		"of a process that ends later":    func(a, _ *stand) { a.cancel(); <-a.done; _ = a.Close(context.Background()) },
+		"of a process that leads again":   func(a, _ *stand) { a.cancel(); <-a.done; a.lead(delayed()).cancel() },
+		"of a process that ends, is seen": func(a, b *stand) { a.cancel(); <-a.done; endSession(a.member) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				a, b := leaderAndNext(t, store)
+				begun := time.Now()
+				end(a, b)
+				b.mustBegin(0, begun)
+			})
+		})
+	}
+}
+
+// seenLate does something of which a process sees every step, but all at once.
+func seenLate(m *member, do func()) {
+	heal := m.conn.Stall()
+	do()
+	synctest.Wait()
+	heal()
+	synctest.Wait()
+}
+
+func TestTakeoverDelayBeginsAnewWithEveryPlaceAtTheHead(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		a, b := leaderAndNext(t, store)
+		endSession(a.member)
+		time.Sleep(takeover / 2)
+		b.mustWait()
+		endSession(b.member) // b queues again
+		b.mustBegin(takeover, time.Now())
+	})
+}
+
+func TestCandidateThatLeavesDuringItsTakeoverDelayIsNotElected(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		a, b := leaderAndNext(t, store)
+		endSession(a.member)
+		time.Sleep(takeover / 2)
+		b.cancel()
+		<-b.done
+		b.mustWait()
+		c := join(t, store, "c").lead(delayed())
+		c.mustBegin(takeover, time.Now()) // b was no leader, but whether a's last effects have arrived is not known
+	})
+}
+
+func TestTermBeginsAfterTheTakeoverDelayOnlyWhereItIsTrusted(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		a, b := leaderAndNext(t, store)
+		endSession(a.member)
+		time.Sleep(takeover - 8*time.Second)
+		b.doom(enginetest.OpUpdate, drop)
+		time.Sleep(10 * time.Second)
+		b.mustWait()
+		b.conn.Decide(nil)
+		b.conn.ResetWatches()
+		b.mustLead()
+	})
+}
