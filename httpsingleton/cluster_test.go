@@ -34,9 +34,16 @@ type process struct {
 // join starts a process with a short TTL.
 func join(t *testing.T, store *ramengine.Engine, name string, h http.Handler, o httpsingleton.ServerOptions) *process {
 	t.Helper()
+	return joinFor(t, store, 2*time.Second, name, h, o)
+}
+
+// joinFor starts a process with this TTL.
+func joinFor(t *testing.T, store *ramengine.Engine, ttl time.Duration, name string, h http.Handler, o httpsingleton.ServerOptions,
+) *process {
+	t.Helper()
 	p := &process{t: t, conn: enginetest.NewFaulty(store.Connect()), srv: httpsingleton.Server("127.0.0.1:0", h, o)}
 	rt, err := singleton.New(p.conn, singleton.Config{
-		Prefix: "/t", Node: name, Timing: discovery.Timing{TTL: 2 * time.Second}, Grace: patience,
+		Prefix: "/t", Node: name, Timing: discovery.Timing{TTL: ttl}, Grace: patience,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With("node", name),
 	})
 	if err != nil {

@@ -20,8 +20,8 @@
 // # The token
 //
 // Each request says which term it is meant for, and each answer by which term it was made ([fence.ElectionHeader] and
-// [fence.TokenHeader]). A server that is told of a term newer than its own refuses the request, and goes on: only
-// the store ends a term, since whoever can send requests can name any token.
+// [fence.TokenHeader]). A server that is told of a term newer than its own refuses the request, and asks the
+// store at once whether it is leader still. Only the store ends a term: whoever can send requests can name any token.
 package httpsingleton
 
 // What a request carries beside the headers of package fence, and what a refusal carries.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/singleton-go/singleton"
+	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engine/ramengine"
 	"github.com/singleton-go/singleton/fence"
 	"github.com/singleton-go/singleton/httpsingleton"
@@ -83,6 +84,34 @@ func TestRequestsForAnotherTermOrServiceAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestARequestForANewerTermMakesTheServerAskTheStore(t *testing.T) {
+	t.Parallel()
+	store := ramengine.New()
+	a := joinFor(t, store, time.Hour, "a", named("a"), httpsingleton.ServerOptions{})
+	at, token := address(t, store)
+	c, err := a.rt.Discovery().Cluster(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	heal := a.conn.Stall() // so that the process doesn't see that its session ends
+	if err := engine.End(t.Context(), store, c.Nodes[0].Session); err != nil {
+		t.Fatal(err)
+	}
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at, nil)
+	r.Header.Set(httpsingleton.TargetElectionHeader, "service/ledger")
+	r.Header.Set(httpsingleton.TargetTokenHeader, fence.FormatToken(token+1))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	a.awaitState(singleton.Pending) // long before the next renewal
+	heal()
 }
 
 // slow answers when it is let go, or its context ends.

@@ -27,6 +27,8 @@ type serving struct {
 	watch   sync.WaitGroup
 	traffic traffic
 
+	asking sync.Mutex // held while the store is asked
+
 	mu       sync.Mutex
 	closed   bool // no handler begins any more
 	handlers sync.WaitGroup
@@ -174,7 +176,22 @@ func (v *serving) admit(r *http.Request) error {
 	case meant.Election() != v.term.Election():
 		return fmt.Errorf("this is %s, not %s", v.term.Election(), meant.Election())
 	}
-	return fence.Check(v.term.Election(), v.term, meant.Token())
+	err = fence.Check(v.term.Election(), v.term, meant.Token())
+	if err != nil {
+		v.doubt()
+	}
+	return err
+}
+
+// doubt asks the store whether the term is held still. Whoever sends requests can make it ask, one question at a time.
+func (v *serving) doubt() {
+	if !v.asking.TryLock() {
+		return
+	}
+	v.watch.Go(func() {
+		defer v.asking.Unlock()
+		_ = v.term.Confirm(v.work) // whose outcome ends the term, if it has to end
+	})
 }
 
 // refuse answers that the request was not run.

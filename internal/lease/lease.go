@@ -60,11 +60,12 @@ type Lease struct {
 	running int         // holds that have not ended
 	stop    *time.Timer // the stop line, while there are any
 
-	queues map[string]*queue // the mirror, by the names of the elections
-	loaded bool              // it has held a whole state
-	marked moment            // it was complete at this moment
-	before moment            // the last reading of the clocks before that
-	next   moment            // the reading that a mark from then on may count from
+	queues   map[string]*queue // the mirror, by the names of the elections
+	loaded   bool              // it has held a whole state
+	marked   moment            // it was complete at this moment
+	before   moment            // the last reading of the clocks before that
+	next     moment            // the reading that a mark from then on may count from
+	progress chan struct{}     // closed by the next mark; nil while nobody waits for it
 
 	all     []*Subscription
 	flagged []*Subscription

@@ -106,7 +106,7 @@ func (l *Lease) renewUntilLost(gen *generation) {
 	sent := gen.renewed
 	for wait := t.Renewal - time.Since(sent.at); sleep(gen.ctx, wait); {
 		sent = l.beginRenewal()
-		switch err := l.renewOnce(gen); {
+		switch err := l.renewOnce(gen.ctx, gen); {
 		case err == nil:
 			l.renewed(gen, sent)
 			wait = t.Renewal - time.Since(sent.at)
@@ -138,8 +138,8 @@ func (l *Lease) beginRenewal() moment {
 	return l.clock.now()
 }
 
-func (l *Lease) renewOnce(gen *generation) error {
-	ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
+func (l *Lease) renewOnce(ctx context.Context, gen *generation) error {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timing.CallTimeout)
 	defer cancel()
 	return gen.session.Renew(ctx)
 }
@@ -155,7 +155,7 @@ func (l *Lease) renewed(gen *generation, sent moment) {
 func (l *Lease) prolong(gen *generation, sent moment) (again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.gen != gen {
+	if l.gen != gen || sent.at.Before(gen.renewed.at) {
 		return false
 	}
 	l.review() // a renewal that comes after the stop line comes too late for what is held

@@ -88,6 +88,10 @@ func (l *Lease) mark(asOf time.Time) {
 	}
 	// Suspension since the reading before asOf counts against this mark: it can't be told on which side of asOf it was.
 	l.marked = moment{at: asOf, asleep: min(l.before.asleep, now.asleep)}
+	if l.progress != nil {
+		close(l.progress)
+		l.progress = nil
+	}
 	for _, c := range l.claims {
 		if c.place.kind != "" && c.created != 0 && c.seen != c.created && c.known.Before(asOf) {
 			l.sawGone(c) // created, deleted, and all of it missed
