@@ -164,3 +164,8 @@ func (d *Discovery) Election(name string, o ...election.Option) *election.Electi
 // stop line, 0 when it has passed or while there is no session. The error says why no session is opened any more, if so: the
 // store is not the one that it was, and this process will not lead again until it is started anew.
 func (d *Discovery) Trust() (time.Duration, error) { return d.lease.Trust() }
+
+// Alive returns an error if this process can't take part in the cluster any more until it is started anew: what keeps its session,
+// or tells of changes, stands still; or the store is not the one that it was; or the Discovery is closed. A store that is out
+// of reach is none of these. It is for health checks, and costs next to nothing. When ctx ends first, that is an error too.
+func (d *Discovery) Alive(ctx context.Context) error { return d.lease.Alive(ctx) }

@@ -258,6 +258,7 @@ func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 			c.dirty = c.dirty || string(r.Value) != c.value
 		}
 		l.checkGone(c)
+		l.flag(c.sub) // the watch may have shown the record before this answer
 		for _, next := range c.then {
 			l.settle(next)
 		}

@@ -67,6 +67,24 @@ func TestCandidateThatLeftIsGoneNoLaterThanTheReply(t *testing.T) {
 	})
 }
 
+// The watch comes on another way than the replies, and may be ahead.
+func TestCandidateIsToldWhenItsRecordIsKnownToBeItsOwn(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		p.doomAll(enginetest.Fate{Reply: 100 * time.Millisecond}, enginetest.OpCreate)
+		heads := make(chan time.Duration, 1)
+		var c *lease.Claim
+		c = must(t)(p.Candidate("m", "id", func() {
+			if c.Heads() != 0 && len(heads) == 0 {
+				heads <- time.Since(p.start)
+			}
+		}))
+		if at := <-heads; at != 100*time.Millisecond {
+			t.Errorf("the candidate was told after %v", at)
+		}
+	})
+}
+
 // The watch comes on another way than the replies, and may be behind.
 func TestNewCandidacyIsNotHarmedByALateSightOfTheOldOne(t *testing.T) {
 	inBubble(t, func(t *testing.T, store *ramengine.Engine) {

@@ -51,6 +51,7 @@ type Lease struct {
 	mu      sync.Mutex
 	gen     *generation // nil while there is no live session
 	parked  error       // why no session is opened any more
+	tried   time.Time   // when a session was last asked for, or asked after
 	closing bool        // no claims and no holds are added
 	closed  bool        // no calls are made
 	claims  map[place]*Claim
@@ -86,6 +87,7 @@ func Start(cfg Config) (*Lease, error) {
 	}
 	l.lanes = newLanes()
 	l.next = l.clock.now()
+	l.tried = l.next.at
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.wg.Go(l.keepMirror)
 	l.wg.Go(l.keepSession)

@@ -44,6 +44,7 @@ func (l *Lease) awaitDemand() bool {
 		}
 		select {
 		case <-l.wake:
+			l.try()
 		case <-l.ctx.Done():
 			return false
 		}
@@ -53,6 +54,7 @@ func (l *Lease) awaitDemand() bool {
 // open returns a new generation, or nil when no session is to be opened any more.
 func (l *Lease) open() *generation {
 	for wait := l.cfg.Timing.CallTimeout / 16; ; wait = min(2*wait, l.cfg.Timing.Renewal) {
+		l.try()
 		sent := l.clock.now()
 		s, err := l.openOnce()
 		switch {
@@ -135,6 +137,7 @@ func (l *Lease) beginRenewal() moment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.review()
+	l.tried = time.Now()
 	return l.clock.now()
 }
 
