@@ -141,7 +141,7 @@ func TestTermBeginsAfterTheTakeoverDelayOnlyWhereItIsTrusted(t *testing.T) {
 		b.doom(enginetest.OpUpdate, drop)
 		time.Sleep(10 * time.Second)
 		b.mustWait()
-		b.conn.Decide(nil)
+		b.harm(nil)
 		b.conn.ResetWatches()
 		b.mustLead()
 	})

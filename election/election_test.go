@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,10 @@ type member struct {
 	store  *ramengine.Engine
 	conn   *enginetest.Faulty
 	asleep atomic.Int64 // how long its machine has been suspended
+
+	mu    sync.Mutex
+	calls map[enginetest.Op]int
+	fate  func(enginetest.Call) enginetest.Fate
 }
 
 // inBubble runs a test in virtual time, with a store of its own.
@@ -63,7 +68,8 @@ func inBubble(t *testing.T, test func(t *testing.T, store *ramengine.Engine)) {
 // join starts a process.
 func join(t *testing.T, store *ramengine.Engine, name string) *member {
 	t.Helper()
-	m := &member{t: t, name: name, store: store, conn: enginetest.NewFaulty(store.Connect())}
+	m := &member{t: t, name: name, store: store, conn: enginetest.NewFaulty(store.Connect()), calls: map[enginetest.Op]int{}}
+	m.conn.Decide(m.decide)
 	t.Cleanup(m.conn.Close)
 	m.Lease = closeAfter(t, startLeaseWith(t, lease.Config{
 		Engine: m.conn, Owner: name, Suspended: func() time.Duration { return time.Duration(m.asleep.Load()) },
@@ -76,14 +82,38 @@ func (m *member) in(o ...election.Option) *election.Election {
 	return election.New(m.Lease, "m", m.name, o...)
 }
 
+func (m *member) decide(c enginetest.Call) enginetest.Fate {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls[c.Op]++
+	if m.fate == nil {
+		return enginetest.Fate{}
+	}
+	return m.fate(c)
+}
+
+// harm has the fate of each call decided from now on; nil lets all pass.
+func (m *member) harm(fate func(enginetest.Call) enginetest.Fate) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fate = fate
+}
+
 // doom gives all calls of this kind the same fate from now on.
 func (m *member) doom(op enginetest.Op, fate enginetest.Fate) {
-	m.conn.Decide(func(c enginetest.Call) enginetest.Fate {
+	m.harm(func(c enginetest.Call) enginetest.Fate {
 		if c.Op == op {
 			return fate
 		}
 		return enginetest.Fate{}
 	})
+}
+
+// sent counts the calls of a kind so far.
+func (m *member) sent(op enginetest.Op) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls[op]
 }
 
 // A stand is a process that stands in the election "m", for one term.
