@@ -73,12 +73,15 @@ func TestCandidateIsToldWhenItsRecordIsKnownToBeItsOwn(t *testing.T) {
 		p := join(t, store)
 		p.doomAll(enginetest.Fate{Reply: 100 * time.Millisecond}, enginetest.OpCreate)
 		heads := make(chan time.Duration, 1)
-		var c *lease.Claim
-		c = must(t)(p.Candidate("m", "id", func() {
+		entered := make(chan *lease.Claim, 1)
+		c := must(t)(p.Candidate("m", "id", func() {
+			c := <-entered
+			entered <- c
 			if c.Heads() != 0 && len(heads) == 0 {
 				heads <- time.Since(p.start)
 			}
 		}))
+		entered <- c
 		if at := <-heads; at != 100*time.Millisecond {
 			t.Errorf("the candidate was told after %v", at)
 		}
