@@ -144,3 +144,25 @@ func TestResetSaysWhatWasForgottenAndWhy(t *testing.T) {
 		}
 	}
 }
+
+func TestARequestIsMeantForThisTermOrAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	serving := fence.NewTerm("service/ledger", 7)
+	for name, c := range map[string]struct {
+		election, token string
+		ok, stale       bool
+	}{
+		"none":            {"", "", true, false},
+		"this":            {"service/ledger", "7", true, false},
+		"an earlier one":  {"service/ledger", "6", true, false},
+		"a newer one":     {"service/ledger", "8", false, true},
+		"another service": {"service/other", "7", false, false},
+		"no number":       {"service/ledger", "07", false, false},
+		"no election":     {"", "7", false, false},
+	} {
+		err := fence.Meant(serving, c.election, c.token)
+		if (err == nil) != c.ok || errors.Is(err, fence.ErrStale) != c.stale {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

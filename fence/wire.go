@@ -1,6 +1,7 @@
 package fence
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -22,6 +23,34 @@ const (
 	// NewestHeader is the highest token that the resource has seen, in decimal.
 	NewestHeader = "Singleton-Newest"
 )
+
+// What a request to a singleton service carries: which term it is meant for. The sender's own term, if it has one, is beside it.
+const (
+	// TargetElectionHeader names the election of the service that the request is meant for.
+	TargetElectionHeader = "Singleton-Target-Election"
+
+	// TargetTokenHeader is the token of the term that it is meant for, in decimal.
+	TargetTokenHeader = "Singleton-Target-Token"
+
+	// RefusedHeader says, in an answer, why the request surely was not run; it is worth being sent again.
+	RefusedHeader = "Singleton-Refused"
+)
+
+// Meant is the check of a singleton service under the term serving, given what a request carries: nil if the request is meant for this
+// term or an earlier one, or for none; a [*StaleError] if it is meant for a newer term, so that this one is over; and another
+// error if it is meant for another service, or malformed.
+func Meant(serving Term, election, token string) error {
+	term, err := ParseTerm(election, token)
+	switch {
+	case errors.Is(err, ErrNoTerm):
+		return nil
+	case err != nil:
+		return err
+	case term.Election() != serving.Election():
+		return fmt.Errorf("request is meant for %q, and this is %q", term.Election(), serving.Election())
+	}
+	return Check(serving.Election(), serving, term.Token())
+}
 
 // ParseTerm reads a term from the two values that a request carries. It is [ErrNoTerm] if both are empty, and [ErrInvalid]
 // if the token is not written as [FormatToken] writes it or if the term could not be accepted by any resource.

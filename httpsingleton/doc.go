@@ -24,17 +24,5 @@
 // store at once whether it is leader still. Only the store ends a term: whoever can send requests can name any token.
 package httpsingleton
 
-// What a request carries beside the headers of package fence, and what a refusal carries.
-const (
-	// TargetElectionHeader names the election of the service that a request is meant for.
-	TargetElectionHeader = "Singleton-Target-Election"
-
-	// TargetTokenHeader is the fencing token of the term that it is meant for, in decimal.
-	TargetTokenHeader = "Singleton-Target-Token"
-
-	// HopsHeader counts how often a request was passed on by [Forward].
-	HopsHeader = "Singleton-Hops"
-
-	// RefusedHeader says why a request surely was not run. Its status is 503, and it is worth being sent again.
-	RefusedHeader = "Singleton-Refused"
-)
+// HopsHeader counts how often a request was passed on by [Forward].
+const HopsHeader = "Singleton-Hops"

@@ -185,8 +185,8 @@ func (c *call) address(s *sighting, in io.ReadCloser) (*http.Request, *atomic.Bo
 	out := c.r.Clone(httptrace.WithClientTrace(c.r.Context(), trace))
 	e := s.pick()
 	out.Body, out.URL.Scheme, out.URL.Host = in, e.Protocol, e.Address
-	out.Header.Set(TargetElectionHeader, string(discovery.Service)+"/"+c.t.service)
-	out.Header.Set(TargetTokenHeader, fence.FormatToken(s.Token))
+	out.Header.Set(fence.TargetElectionHeader, string(discovery.Service)+"/"+c.t.service)
+	out.Header.Set(fence.TargetTokenHeader, fence.FormatToken(s.Token))
 	return out, connected
 }
 
@@ -213,7 +213,7 @@ func (a *answer) Close() error {
 
 // refused says whether the answer is that of a server that did not run the request.
 func refused(r *http.Response) bool {
-	return r.StatusCode == http.StatusServiceUnavailable && r.Header.Get(RefusedHeader) != ""
+	return r.StatusCode == http.StatusServiceUnavailable && r.Header.Get(fence.RefusedHeader) != ""
 }
 
 // refusal gives the answer of a server that did not run the request to the caller only if it can't be sent again.
@@ -222,5 +222,5 @@ func (c *call) refusal(s *sighting, resp *http.Response) (*http.Response, error)
 		return resp, nil
 	}
 	_ = resp.Body.Close()
-	return nil, c.outdated(s, fmt.Errorf("refused: %s", resp.Header.Get(RefusedHeader)))
+	return nil, c.outdated(s, fmt.Errorf("refused: %s", resp.Header.Get(fence.RefusedHeader)))
 }

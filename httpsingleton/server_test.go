@@ -72,14 +72,14 @@ func TestRequestsForAnotherTermOrServiceAreRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at, nil)
-			r.Header.Set(httpsingleton.TargetElectionHeader, c.election)
-			r.Header.Set(httpsingleton.TargetTokenHeader, c.token)
+			r.Header.Set(fence.TargetElectionHeader, c.election)
+			r.Header.Set(fence.TargetTokenHeader, c.token)
 			resp, err := http.DefaultClient.Do(r)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
-			if resp.StatusCode != c.want || (resp.Header.Get(httpsingleton.RefusedHeader) != "") != (c.want != http.StatusOK) {
+			if resp.StatusCode != c.want || (resp.Header.Get(fence.RefusedHeader) != "") != (c.want != http.StatusOK) {
 				t.Errorf("status %d, header %v", resp.StatusCode, resp.Header)
 			}
 		})
@@ -100,8 +100,8 @@ func TestARequestForANewerTermMakesTheServerAskTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at, nil)
-	r.Header.Set(httpsingleton.TargetElectionHeader, "service/ledger")
-	r.Header.Set(httpsingleton.TargetTokenHeader, fence.FormatToken(token+1))
+	r.Header.Set(fence.TargetElectionHeader, "service/ledger")
+	r.Header.Set(fence.TargetTokenHeader, fence.FormatToken(token+1))
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package httpsingleton
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -167,17 +166,8 @@ func (v *serving) admit(r *http.Request) error {
 	if err := v.term.Check(); err != nil {
 		return err
 	}
-	meant, err := fence.ParseTerm(r.Header.Get(TargetElectionHeader), r.Header.Get(TargetTokenHeader))
-	switch {
-	case errors.Is(err, fence.ErrNoTerm):
-		return nil // who sent it knows of no terms
-	case err != nil:
-		return err
-	case meant.Election() != v.term.Election():
-		return fmt.Errorf("this is %s, not %s", v.term.Election(), meant.Election())
-	}
-	err = fence.Check(v.term.Election(), v.term, meant.Token())
-	if err != nil {
+	err := fence.Meant(v.term, r.Header.Get(fence.TargetElectionHeader), r.Header.Get(fence.TargetTokenHeader))
+	if errors.Is(err, fence.ErrStale) {
 		v.doubt()
 	}
 	return err
@@ -197,7 +187,7 @@ func (v *serving) doubt() {
 // refuse answers that the request was not run.
 func refuse(w http.ResponseWriter, err error) {
 	h := w.Header()
-	h.Set(RefusedHeader, "not leading")
+	h.Set(fence.RefusedHeader, "not leading")
 	h.Set("Connection", "close")
 	http.Error(w, "not run: "+err.Error(), http.StatusServiceUnavailable)
 }
