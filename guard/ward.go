@@ -27,7 +27,8 @@ const (
 	firstTry = 10 * time.Millisecond // before trying again to open an engine or to end a session; it doubles
 	lastTry  = time.Second
 
-	callLimit = time.Second // for one try to end a session; a tenth of a TTL that is longer than 10 s
+	firstCall = 100 * time.Millisecond // for a try to end a session; it doubles as well
+	lastCall  = 2 * time.Second
 )
 
 // NewWard returns a ward that knows of no session. Its engine is the one that open returns.
@@ -73,7 +74,7 @@ func (w *Ward) End(ctx context.Context) error {
 		all.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, ttl)
 			defer cancel()
-			errs <- w.end(ctx, id, max(ttl/10, callLimit))
+			errs <- w.end(ctx, id)
 		})
 	}
 	all.Wait()
@@ -85,14 +86,15 @@ func (w *Ward) End(ctx context.Context) error {
 	return failed
 }
 
-// end ends one session, with calls that take up to limit.
-func (w *Ward) end(ctx context.Context, id string, limit time.Duration) error {
+// end ends one session. The first tries are short: a call that has begun while the store was away may wait for long after it is
+// back.
+func (w *Ward) end(ctx context.Context, id string) error {
 	select {
 	case <-w.opened:
 	case <-ctx.Done():
 		return fmt.Errorf("end session %s: there is no engine", id)
 	}
-	for rest := firstTry; ; rest = min(2*rest, lastTry) {
+	for rest, limit := firstTry, firstCall; ; rest, limit = min(2*rest, lastTry), min(2*limit, lastCall) {
 		call, cancel := context.WithTimeout(ctx, limit)
 		err := engine.End(call, w.engine, id)
 		cancel()
