@@ -82,10 +82,10 @@ func (l *Lease) flagAll() {
 	}
 }
 
-// flagOwn announces that trust has changed, to those who wait at the head for it.
-func (l *Lease) flagOwn() {
+// flagHeads announces a change of trust to those who wait for it at the head of a queue.
+func (l *Lease) flagHeads() {
 	for _, c := range l.claims {
-		if c.place.kind == Candidate && c.token == 0 && c.seen != 0 && l.heads(c) {
+		if c.token == 0 && l.heads(c) {
 			l.flag(c.sub)
 		}
 	}

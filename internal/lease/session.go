@@ -149,27 +149,19 @@ func (l *Lease) renewOnce(ctx context.Context, gen *generation) error {
 
 // renewed notes a renewal that succeeded.
 func (l *Lease) renewed(gen *generation, sent moment) {
-	if l.prolong(gen, sent) {
+	l.mu.Lock()
+	if l.gen != gen || sent.at.Before(gen.renewed.at) {
+		l.mu.Unlock()
+		return
+	}
+	l.prolong(func() { gen.renewed = sent })
+	again := gen.doubt
+	gen.doubt = false
+	l.pump()
+	l.mu.Unlock()
+	if again {
 		l.log.Info("session renewed again", "session", gen.id)
 	}
-}
-
-// prolong prolongs the trust in what is held, and revives nothing. It says whether the renewal before this one had failed.
-func (l *Lease) prolong(gen *generation, sent moment) (again bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.gen != gen || sent.at.Before(gen.renewed.at) {
-		return false
-	}
-	l.review() // a renewal that comes after the stop line comes too late for what is held
-	gen.renewed = sent
-	if again = gen.doubt; again {
-		gen.doubt = false
-		l.pump()
-	}
-	l.review()
-	l.flagOwn()
-	return again
 }
 
 // doubt notes a renewal that failed.

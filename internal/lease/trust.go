@@ -38,6 +38,18 @@ func (l *Lease) review() {
 	l.stop.Reset(left)
 }
 
+// prolong notes a proof of trust. It revives nothing: what has passed the stop line before is ended first. Those who wait at
+// the head of a queue for trust to come back are told. It needs mu.
+func (l *Lease) prolong(note func()) {
+	l.review()
+	before := l.remaining()
+	note()
+	l.review()
+	if before <= 0 && l.remaining() > 0 {
+		l.flagHeads()
+	}
+}
+
 func (l *Lease) stopLine() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

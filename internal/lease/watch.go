@@ -76,18 +76,17 @@ func (l *Lease) change(change engine.Change, touched map[string]*queue) {
 	l.sawRecord(p, e)
 }
 
-// mark notes that the mirror was complete at asOf. It prolongs the trust in what is held, and revives nothing.
+// mark notes that the mirror was complete at asOf.
 func (l *Lease) mark(asOf time.Time) {
 	if asOf.IsZero() || !asOf.After(l.marked.at) {
 		return
 	}
-	l.review() // as for a renewal
 	now := l.clock.now()
 	if !l.next.at.After(asOf) {
 		l.before, l.next = l.next, now
 	}
 	// Suspension since the reading before asOf counts against this mark: it can't be told on which side of asOf it was.
-	l.marked = moment{at: asOf, asleep: min(l.before.asleep, now.asleep)}
+	l.prolong(func() { l.marked = moment{at: asOf, asleep: min(l.before.asleep, now.asleep)} })
 	if l.progress != nil {
 		close(l.progress)
 		l.progress = nil
@@ -98,6 +97,4 @@ func (l *Lease) mark(asOf time.Time) {
 			l.settle(c)
 		}
 	}
-	l.review()
-	l.flagOwn()
 }
