@@ -60,8 +60,20 @@ func TestUnitsComeAndGoWhileTheRuntimeRuns(t *testing.T) {
 func TestOthersSeeEachUnitInItsState(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {
-		service := singleton.Service("s", c.probe("a"), singleton.WithAlias("the one"), singleton.WithLabels(map[string]string{"zone": "1"}))
-		a, b := c.node("a", service), c.node("b", service)
+		p := c.probe("a")
+		p.startup = after(10 * time.Second)
+		p.run = func(ctx context.Context) error {
+			if c.now() > time.Minute {
+				return errors.New("broken")
+			}
+			<-ctx.Done()
+			return nil
+		}
+		options := []singleton.Option{
+			singleton.WithAlias("the one"), singleton.WithLabels(map[string]string{"zone": "1"}), singleton.WithBackoff(time.Hour, time.Hour),
+		}
+		a := c.node("a", singleton.Service("s", p, options...))
+		b := c.node("b", singleton.Service("s", p, options...))
 		c.node("looks")
 		c.pass(time.Second)
 		seen := func() (all []string) {
@@ -70,7 +82,8 @@ func TestOthersSeeEachUnitInItsState(t *testing.T) {
 				c.Fatal(err)
 			}
 			for _, i := range cluster.Services {
-				all = append(all, fmt.Sprintf("%s %s %s %s %v %v", i.Node, i.Name, i.Alias, i.Labels["zone"], i.State, i.Token == c.token["service/s"]))
+				token := map[uint64]string{0: "without a token", c.token["service/s"]: "with its token"}[i.Token]
+				all = append(all, fmt.Sprintf("%s %s %s %s %v %s", i.Node, i.Name, i.Alias, i.Labels["zone"], i.State, token))
 			}
 			return sorted(all)
 		}
@@ -80,10 +93,15 @@ func TestOthersSeeEachUnitInItsState(t *testing.T) {
 				c.Errorf("the services are %q, want %q", got, lines)
 			}
 		}
-		want("a s the one 1 ready true", "b s the one 1 pending false")
+		want("a s the one 1 pending with its token", "b s the one 1 pending without a token")
+		c.pass(10 * time.Second)
+		want("a s the one 1 ready with its token", "b s the one 1 pending without a token")
+		c.passTo(2 * time.Minute)
 		a.stop()
 		c.pass(time.Second)
-		want("b s the one 1 ready true")
+		want("b s the one 1 pending with its token")
+		c.pass(10 * time.Second)
+		want("b s the one 1 error without a token")
 		if err := b.rt.Uninstall(c.Context(), "service/s"); err != nil {
 			c.Error(err)
 		}

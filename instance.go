@@ -26,7 +26,7 @@ type instance struct {
 	run       *run     // from the beginning of a term to its end
 	trouble   *trouble // nil until it fails
 	halt      *halt
-	quit      chan struct{} // closed with halt, made by who waits for it
+	quit      chan struct{} // closed with halt; nil while the unit has never been through with the queue
 }
 
 // A halt is a unit that is told to stop.
@@ -97,37 +97,6 @@ func (in *instance) elected(t election.Term) {
 	in.goes(func(in *instance) stage { return in.beginning(t) })
 }
 
-// await waits, and says whether the unit is to go on.
-func (in *instance) await(done <-chan struct{}, d time.Duration) bool {
-	quit := in.quitting()
-	var over <-chan time.Time
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		over = t.C
-	}
-	select {
-	case <-done:
-		return true
-	case <-over:
-		return true
-	case <-quit:
-		return false
-	}
-}
-
-func (in *instance) quitting() <-chan struct{} {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if in.quit == nil {
-		in.quit = make(chan struct{})
-		if in.halt != nil {
-			close(in.quit)
-		}
-	}
-	return in.quit
-}
-
 // The functions below need mu.
 
 // set changes the state, and tells the cluster.
@@ -140,6 +109,13 @@ func (in *instance) set(s State) {
 		token = in.run.term.Token()
 	}
 	in.reg.Set(s, token)
+}
+
+// willWait makes what wakes the unit when it is told to stop.
+func (in *instance) willWait() {
+	if in.quit == nil {
+		in.quit = make(chan struct{})
+	}
 }
 
 // fail notes what went wrong in the runner.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/singleton-go/singleton/election"
 )
@@ -78,11 +79,17 @@ func (in *instance) pending() stage {
 	if err != nil { // the program stands in this election by itself, or has closed the discovery
 		in.fail(err)
 		in.set(Error)
-		in.rt.log.Error("unit can't campaign", "unit", in.name, "err", err)
-		return (*instance).resting
+		in.willWait()
+		return (*instance).barred
 	}
 	in.candidate, in.queued = c, true
 	return nil
+}
+
+// barred can't enter the queue.
+func (in *instance) barred() stage {
+	in.rt.log.Error("unit can't campaign", "unit", in.name, "err", in.trouble.err)
+	return (*instance).resting
 }
 
 // beginning has won.
@@ -122,15 +129,15 @@ func (in *instance) started() stage {
 
 // ready works.
 func (in *instance) ready() stage {
-	in.mu.Lock()
 	r := in.run
+	in.mu.Lock()
 	if r.ctx.Err() == nil {
 		in.set(Ready)
 		r.ready = true
 		r.publishKept()
-		r.log.Info("unit ready")
 	}
 	in.mu.Unlock()
+	r.log.Info("unit ready")
 	return in.call(func() error { return in.unit.runner.Run(r.ctx) }, (*instance).over)
 }
 
@@ -153,20 +160,20 @@ func (in *instance) over() stage {
 
 // breaks notes that the runner failed or panicked.
 func (in *instance) breaks(err error) {
+	in.run.log.Error("runner failed", "err", err, "stack", stackOf(err))
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.run.broke = true
 	in.fail(err)
 	in.set(Error)
-	in.run.log.Error("runner failed", "err", err, "stack", stackOf(err))
 }
 
 // finishes notes that the runner has nothing more to do.
 func (in *instance) finishes() {
+	in.run.log.Info("runner has finished")
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.run.finished = true
-	in.run.log.Info("runner has finished")
 }
 
 // stopping lets the runner clear up.
@@ -209,24 +216,16 @@ func (in *instance) releasing() stage {
 		in.set(Error) // as before, but without a token
 		return (*instance).resting
 	}
-	return (*instance).returning
+	return (*instance).pending
 }
 
 // resting has failed, and holds back for a while.
 func (in *instance) resting() stage {
-	if !in.await(nil, in.trouble.backoff.next(in.unit.options().rest)) {
-		return (*instance).stopped
-	}
-	return (*instance).returning
-}
-
-// returning goes back to the queue, as soon as nothing of the last term is left in the store.
-func (in *instance) returning() stage {
-	in.mu.Lock()
-	in.set(Pending)
-	in.mu.Unlock()
-	if in.candidate != nil && !in.await(in.candidate.Gone(), 0) {
-		return (*instance).stopped
+	rest := time.NewTimer(in.trouble.backoff.next(in.unit.options().rest))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-in.quit:
 	}
 	return (*instance).pending
 }

@@ -54,6 +54,7 @@ func (in *instance) begin(t election.Term) {
 	r.late, r.tooLate = context.WithCancelCause(context.WithoutCancel(r.ctx))
 	context.AfterFunc(r.ctx, r.drain)
 	in.run = r
+	in.willWait()
 }
 
 // finish says that the runner has returned for good.
@@ -66,10 +67,10 @@ func (r *run) finish() {
 // drain watches over the runner from the end of its context until it has returned.
 func (r *run) drain() {
 	defer close(r.drained)
-	r.told()
-	lost := r.term.Lost()
 	timer := time.NewTimer(time.Until(r.budget()))
 	defer timer.Stop()
+	r.told()
+	lost := r.term.Lost()
 	for {
 		select {
 		case <-r.returned:
@@ -87,17 +88,19 @@ func (r *run) drain() {
 // told shows that the runner was told to stop, unless it has ended by itself. From here on nobody shall call the service.
 func (r *run) told() {
 	r.in.mu.Lock()
-	defer r.in.mu.Unlock()
 	r.withdraw()
+	broke, finished := r.broke, r.finished
+	if !broke {
+		r.in.set(Stopping)
+	}
+	r.in.mu.Unlock()
 	switch cause := context.Cause(r.ctx); {
-	case r.broke:
-		return
+	case broke || finished:
 	case errors.Is(cause, ErrLost):
 		r.log.Warn("leadership lost", "err", cause)
-	case !r.finished:
+	default:
 		r.log.Info("unit stops", "reason", cause)
 	}
-	r.in.set(Stopping)
 }
 
 // budget returns when the runner must have returned: the grace time after its context has ended, but no later than the drain

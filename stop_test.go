@@ -3,6 +3,7 @@ package singleton_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,90 @@ func TestUnitUninstalledDuringStartupStopsAfterIt(t *testing.T) {
 		c.note("uninstalled")
 		c.journal("0s a startup", "3s a shutdown stopped", "3s uninstalled")
 	})
+}
+
+func TestUnitUninstalledBeforeItHasEnteredTheQueueNeverDoes(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		a := c.node("a")
+		for range 100 {
+			if err := a.rt.Install(c.probe("a").worker()); err != nil {
+				c.Fatal(err)
+			}
+			if err := a.rt.Uninstall(c.Context(), "worker/w"); err != nil {
+				c.Fatal(err)
+			}
+		}
+		c.lines = nil
+		c.pass(time.Minute)
+		c.journal()
+		if got := c.records(); len(got) != 2 {
+			c.Errorf("the store has %v, want the node alone", got)
+		}
+	})
+}
+
+func TestUnitStoppedAtTheInstantOfItsElectionStaysStopped(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		a, b := c.node("a"), c.node("b")
+		for range 200 {
+			for _, n := range []*node{a, b} {
+				if err := n.rt.Install(c.probe(n.name).worker()); err != nil {
+					c.Fatal(err)
+				}
+				synctest.Wait()
+			}
+			var both sync.WaitGroup
+			for _, n := range []*node{a, b} {
+				both.Go(func() {
+					if err := n.rt.Uninstall(c.Context(), "worker/w"); err != nil {
+						c.Error(err)
+					}
+				})
+			}
+			both.Wait()
+			startups, shutdowns := 0, 0
+			for _, line := range c.lines {
+				startups += strings.Count(line, "startup")
+				shutdowns += strings.Count(line, "shutdown")
+			}
+			if startups == 0 || startups != shutdowns {
+				c.Fatalf("started %d times and shut down %d times:\n%s", startups, shutdowns, strings.Join(c.lines, "\n"))
+			}
+			c.lines = nil
+		}
+		c.pass(time.Minute)
+		c.journal()
+	})
+}
+
+// Whoever comes first, the runtime that stops or the one who uninstalls: what was uninstalled is gone at the end.
+func TestUnitUninstalledBesideTheEndOfTheRuntimeIsGone(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"runtime", "unit"} {
+		t.Run(first, func(t *testing.T) {
+			t.Parallel()
+			inCluster(t, func(c *cluster) {
+				p := c.probe("a")
+				p.run = untilTold(time.Second)
+				a := c.node("a", p.worker())
+				if first == "runtime" {
+					a.tell()
+					synctest.Wait()
+				}
+				ctx, cancel := context.WithTimeout(c.Context(), time.Millisecond)
+				defer cancel()
+				if err := a.rt.Uninstall(ctx, "worker/w"); !errors.Is(err, context.DeadlineExceeded) {
+					c.Errorf("Uninstall returned %v, want that it was given up", err)
+				}
+				a.stop()
+				if s := a.rt.Status(); len(s) > 0 {
+					c.Errorf("the units are %v, want none", s)
+				}
+			})
+		})
+	}
 }
 
 func TestUnitUninstalledWhileItRestsStopsAtOnce(t *testing.T) {
@@ -206,10 +291,14 @@ func TestUninstallThatIsGivenUpGoesOn(t *testing.T) {
 	})
 }
 
-func TestShutdownWhileCutOffIsBounded(t *testing.T) {
+// What the store takes to answer is not on the runner's account.
+func TestShutdownWhileCutOffIsBoundedAndNobodyIsStuck(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {
-		a := c.node("a", c.probe("a").worker())
+		a := c.prepare("a", func(config *singleton.Config) {
+			config.OnStuck = func(s singleton.Status) { c.Errorf("named as stuck: %+v", s) }
+		})
+		a.run(c.probe("a").worker(singleton.WithGrace(time.Millisecond)))
 		defer a.conn.Cut()()
 		a.tell()
 		<-a.over

@@ -21,7 +21,7 @@ import (
 // that heeds their contexts, people wish, and the way to the store fails. A seed fixes what is done when, not the interleaving
 // of what happens at one instant.
 
-var stressSeeds = flag.Uint64("stress.seeds", 16, "how many schedules of stress to run")
+var stressSeeds = flag.Uint64("stress.seeds", 8, "how many schedules of stress to run")
 
 const (
 	stressTime  = 10 * time.Minute

@@ -96,6 +96,26 @@ func TestRunnerThatIsStuckAndThenLosesItsTermIsNamedOnce(t *testing.T) {
 	})
 }
 
+func TestRunnerThatIsStuckAlreadyHoldsBackNoStop(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		release := make(chan struct{})
+		stuck := singleton.RunnerFunc(func(context.Context) error { <-release; return nil })
+		r := c.probe("r")
+		a := c.node("a", singleton.Worker("w", stuck), singleton.Replica("r", r))
+		heal := a.conn.Cut()
+		c.passTo(time.Minute)
+		heal()
+		if s := a.is("worker/w", singleton.Stopping); !s.Stuck {
+			c.Errorf("status %+v, want stuck", s)
+		}
+		a.tell()
+		c.pass(0)
+		a.is("replica/r", singleton.Stopped)
+		close(release)
+	})
+}
+
 func TestStartupThatIgnoresItsContextIsStuckAndHoldsBackNobodyElse(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {
