@@ -24,8 +24,7 @@ type Service struct {
 
 // ServerOptions refine a [Server]. The zero ServerOptions are the default.
 type ServerOptions struct {
-	// Advertise is the address that others are told, as "ledger-0.internal:8080"; port 0 is replaced by the real one. The default is the
-	// address that is listened on; where that is all of this host's, it is the first of them that is no loopback.
+	// Advertise is the address that others are told, see [discovery.Advertise]. The default is the address that is listened on.
 	Advertise string
 
 	// TLS makes it serve HTTPS.
@@ -77,7 +76,7 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	v := newServing(ctx, s, l)
 	s.set(v)
-	if err := singleton.Publish(ctx, s.endpoint(l.Addr())); err != nil {
+	if err := s.publish(ctx, l.Addr()); err != nil {
 		return fmt.Errorf("http server on %s: %w", l.Addr(), err)
 	}
 	select {
@@ -110,38 +109,14 @@ func (s *Service) current() *serving {
 	return s.serving
 }
 
-func (s *Service) endpoint(at net.Addr) discovery.Endpoint {
-	e := discovery.Endpoint{
-		Protocol: "http", Address: advertised(at.String(), s.options.Advertise), Labels: s.options.Labels, Weight: s.options.Weight,
+func (s *Service) publish(ctx context.Context, at net.Addr) error {
+	address, err := discovery.Advertise(at, s.options.Advertise)
+	if err != nil {
+		return err
 	}
+	e := singleton.Endpoint{Protocol: "http", Address: address, Labels: s.options.Labels, Weight: s.options.Weight}
 	if s.options.TLS != nil {
 		e.Protocol = "https"
 	}
-	return e
-}
-
-// advertised returns the address to tell to others.
-func advertised(listening, wanted string) string {
-	host, port, _ := net.SplitHostPort(listening)
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = ownAddress()
-	}
-	if wanted != "" {
-		var wantedPort string
-		if host, wantedPort, _ = net.SplitHostPort(wanted); wantedPort != "0" {
-			port = wantedPort
-		}
-	}
-	return net.JoinHostPort(host, port)
-}
-
-// ownAddress returns the first address of this host that others can reach.
-func ownAddress() string {
-	all, _ := net.InterfaceAddrs()
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
-			return n.IP.String()
-		}
-	}
-	return "localhost"
+	return singleton.Publish(ctx, e)
 }
