@@ -58,14 +58,25 @@ func (e *Engine) Open(ctx context.Context, o engine.SessionOptions) (engine.Sess
 		return nil, fmt.Errorf("open session: %w", err)
 	}
 	e.reconnect()
-	resp, err := e.leases.Grant(ctx, int64((o.TTL+time.Second-1)/time.Second))
+	resp, err := e.leases.Grant(ctx, wholeSeconds(o.TTL))
 	if err != nil {
 		return nil, failure(ctx, "open session", err)
 	}
 	if err := e.store.answered(asked, resp.ResponseHeader); err != nil {
 		return nil, fmt.Errorf("open session: %w", err)
 	}
-	return &session{engine: e, id: resp.ID, ttl: time.Duration(resp.TTL) * time.Second}, nil
+	return &session{
+		engine: e, id: resp.ID, ttl: time.Duration(resp.TTL) * time.Second, creations: newCombiner(e, resp.ID),
+	}, nil
+}
+
+// wholeSeconds rounds up.
+func wholeSeconds(d time.Duration) int64 {
+	n := int64(d / time.Second)
+	if d%time.Second > 0 {
+		n++
+	}
+	return n
 }
 
 // End revokes the lease with this id, which any process may have been granted.

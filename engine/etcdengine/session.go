@@ -19,9 +19,10 @@ import (
 
 // A session is a lease. All its state is in the store.
 type session struct {
-	engine *Engine
-	id     clientv3.LeaseID
-	ttl    time.Duration
+	engine    *Engine
+	id        clientv3.LeaseID
+	ttl       time.Duration
+	creations *combiner
 }
 
 func (s *session) ID() string         { return sessionID(int64(s.id)) }
@@ -87,10 +88,7 @@ func (s *session) lost(ctx context.Context, what string) error {
 // Create puts the key if there is none.
 func (s *session) Create(ctx context.Context, key string, value []byte) (engine.Record, error) {
 	what := "create " + key + " for session " + s.ID()
-	resp, err := s.engine.commit(ctx,
-		clientv3.Compare(clientv3.CreateRevision(key), "=", 0),
-		[]clientv3.Op{clientv3.OpPut(key, string(value), clientv3.WithLease(s.id))},
-		[]clientv3.Op{clientv3.OpGet(key)})
+	present, revision, err := s.creations.create(ctx, key, value)
 	if isLeaseGone(err) {
 		return engine.Record{}, s.lost(ctx, what)
 	}
@@ -98,20 +96,18 @@ func (s *session) Create(ctx context.Context, key string, value []byte) (engine.
 		return engine.Record{}, failure(ctx, what, err)
 	}
 	s.engine.readable.Store(&key)
-	if !resp.Succeeded {
-		present := record(resp.Responses[0].GetResponseRange().Kvs[0])
-		return present, fmt.Errorf("%s: %w", what, engine.ErrExists)
+	if present != nil {
+		return record(present), fmt.Errorf("%s: %w", what, engine.ErrExists)
 	}
-	return engine.Record{Key: key, Value: bytes.Clone(value), Session: s.ID(), Created: uint64(resp.Header.Revision)}, nil
+	return engine.Record{Key: key, Value: bytes.Clone(value), Session: s.ID(), Created: uint64(revision)}, nil
 }
 
 // Replace puts the key again under its own lease, which the answer's previous value names: r need not say its session, and a
 // read that leaves values out leaves leases out too.
 func (s *session) Replace(ctx context.Context, r engine.Record, value []byte) (engine.Record, error) {
 	what := fmt.Sprintf("replace %s of revision %d", r.Key, r.Created)
-	resp, err := s.engine.commit(ctx, exactly(r), []clientv3.Op{
-		clientv3.OpPut(r.Key, string(value), clientv3.WithIgnoreLease(), clientv3.WithPrevKV()),
-	}, nil)
+	resp, err := s.engine.commit(ctx, whileThere(r,
+		clientv3.OpPut(r.Key, string(value), clientv3.WithIgnoreLease(), clientv3.WithPrevKV())))
 	if err != nil {
 		return engine.Record{}, failure(ctx, what, err)
 	}
@@ -125,7 +121,7 @@ func (s *session) Replace(ctx context.Context, r engine.Record, value []byte) (e
 
 // Delete deletes the key while it is still the one of that revision.
 func (s *session) Delete(ctx context.Context, r engine.Record) error {
-	_, err := s.engine.commit(ctx, exactly(r), []clientv3.Op{clientv3.OpDelete(r.Key)}, nil)
+	_, err := s.engine.commit(ctx, whileThere(r, clientv3.OpDelete(r.Key)))
 	if err != nil {
 		return failure(ctx, fmt.Sprintf("delete %s of revision %d", r.Key, r.Created), err)
 	}
@@ -136,21 +132,22 @@ func (s *session) Delete(ctx context.Context, r engine.Record) error {
 func (s *session) Close(ctx context.Context) error { return s.engine.revoke(ctx, s.id) }
 
 // commit runs one transaction.
-func (e *Engine) commit(ctx context.Context, when clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
+func (e *Engine) commit(ctx context.Context, txn clientv3.Op) (*clientv3.TxnResponse, error) {
 	asked, err := e.store.ask()
 	if err != nil {
 		return nil, err
 	}
-	resp, err := e.kv.Txn(ctx).If(when).Then(then...).Else(otherwise...).Commit()
+	resp, err := e.kv.Do(ctx, txn)
 	if err != nil {
 		return nil, err
 	}
-	return resp, e.store.answered(asked, resp.Header)
+	return resp.Txn(), e.store.answered(asked, resp.Txn().Header)
 }
 
-// exactly is the condition that r is still there.
-func exactly(r engine.Record) clientv3.Cmp {
-	return clientv3.Compare(clientv3.CreateRevision(r.Key), "=", int64(r.Created))
+// whileThere is a transaction that does op if exactly r is still there.
+func whileThere(r engine.Record, op clientv3.Op) clientv3.Op {
+	there := clientv3.Compare(clientv3.CreateRevision(r.Key), "=", int64(r.Created))
+	return clientv3.OpTxn([]clientv3.Cmp{there}, []clientv3.Op{op}, nil)
 }
 
 func record(kv *mvccpb.KeyValue) engine.Record {

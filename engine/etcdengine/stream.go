@@ -3,6 +3,7 @@ package etcdengine
 import (
 	"context"
 	"fmt"
+	"math"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -16,6 +17,10 @@ import (
 // watch fail that falls behind the compaction of its history.
 const backlog = 64
 
+// anySize lifts gRPC's limit of 4 MiB for a message, as etcd's own client does: a watch that was behind gets up to a thousand
+// revisions at once.
+var anySize = grpc.MaxCallRecvMsgSize(math.MaxInt32)
+
 // A stream is one watch on one member, over one stream of the connection. It ends with the connection, or when the member
 // has no leader; it never resumes.
 type stream struct {
@@ -26,7 +31,7 @@ type stream struct {
 
 // openStream asks for all changes of the range from now on. The stream lives as long as ctx.
 func openStream(ctx context.Context, watcher pb.WatchClient, r keyRange) (*stream, error) {
-	client, err := watcher.Watch(clientv3.WithRequireLeader(ctx), grpc.WaitForReady(true))
+	client, err := watcher.Watch(clientv3.WithRequireLeader(ctx), grpc.WaitForReady(true), anySize)
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ type Member struct {
 	dir    string
 	client url.URL
 	peer   url.URL
+	adjust []func(*embed.Config)
 
 	etcd *embed.Etcd                 // nil while it is stopped
 	grpc atomic.Pointer[grpc.Server] // its way to end connections that have open streams; set on a goroutine of the server's
@@ -51,11 +52,11 @@ type Member struct {
 var small = sync.OnceFunc(func() { wal.SegmentSizeBytes = 1 << 20 })
 
 // Start starts a member with its data in dir, which it makes if need be, on free ports of its own choice. It returns when the
-// member serves.
-func Start(dir string) (*Member, error) {
+// member serves. Each of adjust may change the member's settings, whenever it is about to start.
+func Start(dir string, adjust ...func(*embed.Config)) (*Member, error) {
 	small()
 	for try := 0; ; try++ {
-		m := &Member{dir: dir, client: loopback(freePort()), peer: loopback(freePort())}
+		m := &Member{dir: dir, client: loopback(freePort()), peer: loopback(freePort()), adjust: adjust}
 		err := m.Start()
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || try == 10 {
 			return m, err
@@ -111,6 +112,9 @@ func (m *Member) config() *embed.Config {
 	c.EnableGRPCGateway = false
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 	c.ServiceRegister = func(s *grpc.Server) { m.grpc.Store(s) }
+	for _, adjust := range m.adjust {
+		adjust(c)
+	}
 	return c
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
 
 	"github.com/singleton-go/singleton/engine/enginetest"
 	"github.com/singleton-go/singleton/engine/etcdengine"
@@ -33,9 +34,9 @@ func newStore(t *testing.T) enginetest.Store {
 	}
 }
 
-func start(t testing.TB) *etcdtest.Member {
+func start(t testing.TB, adjust ...func(*embed.Config)) *etcdtest.Member {
 	t.Helper()
-	m, err := etcdtest.Start(t.TempDir())
+	m, err := etcdtest.Start(t.TempDir(), adjust...)
 	try(t, err)
 	t.Cleanup(m.Stop)
 	return m
