@@ -196,7 +196,9 @@ func TestStoreAwayWhenTheGuardStarts(t *testing.T) {
 	<-tries
 	<-tries
 	p.log.await(t, "guard has no engine yet")
+	p.log.await(t, "openStore:")
 	p.kill()
+	<-tries
 	<-tries
 	s.come(t)
 	s.awaitGone(t, id)

@@ -3,6 +3,8 @@ module github.com/singleton-go/singleton/guard/guardtest
 go 1.26.0
 
 require (
+	github.com/singleton-go/singleton v0.0.0
+	github.com/singleton-go/singleton/engine/etcdengine v0.0.0-00010101000000-000000000000
 	github.com/singleton-go/singleton/engine/etcdengine/etcdtest v0.0.0-00010101000000-000000000000
 	go.etcd.io/etcd/client/v3 v3.7.3
 )

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/singleton-go/singleton" // what the program is made of: without it go test would keep old results
+	_ "github.com/singleton-go/singleton/engine/etcdengine"
 	"github.com/singleton-go/singleton/engine/etcdengine/etcdtest"
 )
 
