@@ -13,17 +13,29 @@
 //
 // # One statement before the work
 //
-// Whoever begins and commits transactions in another way calls [Dialect.Check] in them, before any other statement.
+// Whoever begins and commits transactions in another way calls [Dialect.Check] in them, before any other statement, and
+// outside of savepoints: going back to one would undo the check, and free the row.
 // Several resources in one transaction are several calls; always in the same order, or two transactions may deadlock.
+//
+// # When the database fails a transaction
+//
+// PostgreSQL at REPEATABLE READ or above, and every database that finds a deadlock, fail a transaction that met another one
+// (SQLSTATE 40001 or 40P01; MySQL and MariaDB have errors 1020 and 1205 besides). That is neither an acceptance nor a refusal.
+// The error comes as the driver returns it, and nothing is tried again here: roll back, and begin again with work that may
+// run again.
+//
+// SQLite has one writer at a time, and fails another with "database is locked" unless a busy timeout is set. Check needs no
+// BEGIN IMMEDIATE, since it writes first. A transaction that reads before it needs one (_txlock=immediate in the data
+// source's name), or may fail whatever the timeout is.
 //
 // # Limits
 //
 //   - A process that is paused inside a fenced transaction holds the row's lock, and newer terms wait until their contexts end. Have the
 //     database end idle transactions: idle_in_transaction_session_timeout in PostgreSQL, idle_transaction_timeout in MariaDB,
 //     wait_timeout in MySQL. SQLite has nothing alike.
-//   - PostgreSQL at REPEATABLE READ or above, and every database that finds a deadlock, fail a transaction that met another one. SQLite
-//     fails it with "database is locked" unless a busy timeout is set, and whatever it is set to where the transaction has read
-//     before it calls Check. These errors are neither an acceptance nor a refusal. They come as the driver returns them: begin again.
+//   - All writers must find the same table: the same database, and in PostgreSQL the same schema by their search_path.
+//   - Rows are locked on one server. Where several take writes for each other (Galera, Group Replication), send fenced
+//     transactions to one of them.
 //   - The token row is as durable as the effects, since both are committed together. A database that falls back to an older
 //     state forgets both.
 //   - In MySQL and MariaDB, statements that commit implicitly (such as CREATE TABLE) end the fence where they stand.
@@ -42,7 +54,7 @@ import (
 )
 
 // Tx runs work in a transaction of its own, at the database's default isolation level, and commits if work returns nil. If
-// the term is too old, it returns without calling work.
+// the term is too old, it returns without calling work. Only what work does through tx is fenced.
 //
 // The error is a [*fence.StaleError] if a newer term has been at the resource, [fence.ErrNoTerm] or [fence.ErrInvalid] for
 // what is no term or no name, what work returns, or the database's. After any of them the transaction has no effect, except where

@@ -33,9 +33,9 @@ var postgres = &server{
 	},
 	run: func(dir string) ([]string, error) {
 		run, err := program("postgres", "/usr/lib/postgresql/*/bin")
-		return []string{run, "-D", dir + "/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off"}, err
+		return []string{run, "-D", dir + "/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "autovacuum=off"}, err
 	},
-	ready: func(ctx context.Context, dir string) error { return ping(ctx, "pgx", postgresDSN(dir, "postgres")) },
+	ready: func(ctx context.Context, dir string) error { return ping(ctx, "pgx", postgresDSN(dir, "public")) },
 }
 
 var mariadb = &server{
@@ -56,8 +56,9 @@ var mariadb = &server{
 	ready: func(ctx context.Context, dir string) error { return ping(ctx, "mysql", mariadbDSN(dir, "", "")) },
 }
 
-func postgresDSN(dir, name string) string {
-	return fmt.Sprintf("host=%s user=fence dbname=%s", dir, name)
+// postgresDSN is that of a schema, since a whole database takes long to create.
+func postgresDSN(dir, schema string) string {
+	return fmt.Sprintf("host=%s user=fence dbname=postgres search_path=%s", dir, schema)
 }
 
 func mariadbDSN(dir, name, options string) string {
@@ -78,7 +79,7 @@ type product struct {
 	name    string
 	dialect sqlfence.Dialect
 
-	// fresh opens a new, empty database.
+	// fresh opens a new, empty database or schema.
 	fresh func(t *testing.T) *sql.DB
 }
 
@@ -114,7 +115,7 @@ func freshPostgres(t *testing.T) *sql.DB {
 	t.Helper()
 	dir := postgres.need(t)
 	name := fmt.Sprintf("t%d", databases.Add(1))
-	create(t, "pgx", postgresDSN(dir, "postgres"), name)
+	execute(t, open(t, "pgx", postgresDSN(dir, "public")), "CREATE SCHEMA "+name)
 	return open(t, "pgx", postgresDSN(dir, name))
 }
 
@@ -122,7 +123,7 @@ func freshMariaDB(t *testing.T, options string) *sql.DB {
 	t.Helper()
 	dir := mariadb.need(t)
 	name := fmt.Sprintf("t%d", databases.Add(1))
-	create(t, "mysql", mariadbDSN(dir, "", ""), name)
+	execute(t, open(t, "mysql", mariadbDSN(dir, "", "")), "CREATE DATABASE "+name)
 	return open(t, "mysql", mariadbDSN(dir, name, options))
 }
 
@@ -134,11 +135,6 @@ func freshSQLite(t *testing.T, pragmas ...string) *sql.DB {
 		t.Fatal(err)
 	}
 	return db
-}
-
-func create(t *testing.T, driver, dsn, name string) {
-	t.Helper()
-	execute(t, open(t, driver, dsn), "CREATE DATABASE "+name)
 }
 
 func open(t *testing.T, driver, dsn string) *sql.DB {
