@@ -1,6 +1,7 @@
 package fileengine_test
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,7 +30,9 @@ func open(t *testing.T, e engine.Engine) engine.Session {
 
 func create(t *testing.T, s engine.Session, key string) engine.Record {
 	t.Helper()
-	r, err := s.Create(t.Context(), key, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r, err := s.Create(ctx, key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (f folder) check() error {
 	if mode := stat.Mode & 0o777; mode&0o077 != 0 {
 		return fmt.Errorf("has mode %04o, and others may have no access: chmod 0700", mode)
 	}
-	if name := network(int64(system.Type)); name != "" {
+	if name := network(int64(system.Type)); name != "" { //nolint:unconvert // 32 bits wide on some machines
 		return fmt.Errorf("is on a network file system (%s), whose locks and notifications do not reach all who use it: "+
 			"choose a directory on a local disk, or an engine for several machines", name)
 	}

@@ -142,14 +142,12 @@ func (f folder) exists(name string) (bool, error) {
 	return err == nil, f.wrap("stat", name, err)
 }
 
-// names lists what is in the folder now.
+// names lists what is in the folder now. It has one position for all callers, so only one may call at a time.
 func (f folder) names() ([]string, error) {
-	again, err := f.sub(".") // a position of its own
-	if err != nil {
+	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	defer again.file.Close()
-	return again.file.Readdirnames(-1)
+	return f.file.Readdirnames(-1)
 }
 
 // numbers lists the names that are numbers.

@@ -84,17 +84,16 @@ func (m *mirror) apply(u engine.Update) (broken error) {
 	return broken
 }
 
-// until waits until the condition holds for the keys that are there, and says how long that took.
-func (m *mirror) until(t *testing.T, what string, holds func(keys []string) bool) time.Duration {
+// until waits until the condition holds for the keys that are there.
+func (m *mirror) until(t *testing.T, what string, holds func(keys []string) bool) {
 	t.Helper()
-	begun := time.Now()
 	late := time.After(patience)
 	for {
 		m.mu.Lock()
 		keys, broken, changed := slices.Sorted(maps.Keys(m.records)), m.broken, m.changed
 		m.mu.Unlock()
 		if holds(keys) {
-			return time.Since(begun)
+			return
 		}
 		if broken != nil {
 			t.Fatalf("while waiting for %s: %v", what, broken)

@@ -86,7 +86,7 @@ func start(t *testing.T, role, dir string, args ...string) *process {
 
 func command(role, dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], append([]string{dir}, args...)...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GORACE=atexit_sleep_ms=0")
 	cmd.Stderr = os.Stderr
 	return cmd
 }

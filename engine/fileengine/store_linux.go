@@ -15,6 +15,9 @@ import (
 	"github.com/singleton-go/singleton/engine"
 )
 
+// chase is how many entries a reader reads before it asks where the log ends.
+const chase = 128
+
 // maxLosses is how often a draft may be gone before it can be linked. Others tidy up rarely, so it never is that often.
 const maxLosses = 3
 
@@ -145,9 +148,22 @@ func (s *store) apply(e entry) {
 	}
 }
 
-// entriesAfter reads the log from n+1 to its end, and returns how many bytes that was.
+// entriesAfter reads the log from n+1 to its end, and returns how many bytes that was. It doesn't run after an end that others
+// push away faster than it reads: at the latest it ends where the log ended a while after the call.
 func (s *store) entriesAfter(n uint64) (entries []entry, size int, err error) {
+	limit, asked := n+chase, false
 	for {
+		if n == limit {
+			if asked {
+				return entries, size, nil
+			}
+			logged, err := s.log.numbers()
+			if err != nil {
+				return nil, 0, err
+			}
+			limit, asked = slices.Max(append(logged, n)), true
+			continue
+		}
 		n++
 		data, err := s.root.read(logName(n))
 		if errors.Is(err, fs.ErrNotExist) {
