@@ -66,8 +66,10 @@ func livesAWholeTTL(tr *trial) {
 	tr.create(kept, "live/kept", "")
 	tr.pause(tr.harness.TTL / 2)
 	renewed := time.Now()
-	err := kept.Renew(tr.ctx())
-	if err != nil && time.Since(opened) < tr.harness.TTL {
+	if err := kept.Renew(tr.ctx()); err != nil {
+		if time.Since(opened) >= tr.harness.TTL {
+			tr.Skip("this machine is too slow to renew in time")
+		}
 		tr.hopeless(2, "half a TTL after its start the session does not renew: %v", err)
 	}
 	if c.Lapse != nil { // it does not end by itself, so there is no end to be measured
@@ -152,13 +154,17 @@ func expiryIsOneUpdate(tr *trial) {
 	c := tr.connect()
 	v := tr.watch(tr.connect().Engine, engine.WatchOptions{Prefix: "expire/"})
 	bystander := tr.openLong(c)
-	s := tr.openFor(c, 5*tr.harness.TTL) // which a loaded machine may need for a tenth of the records
+	s := tr.openFor(c, 5*tr.harness.TTL) // a loaded machine may need seconds for a few records
+	renewed := time.Now()
 	var others []engine.Record
 	for i := range n {
 		key := numbered("expire/", i)
 		tr.create(s, key+"/mine", "")
 		if i%10 == 0 {
 			others = append(others, tr.create(bystander, key+"/other", ""))
+		}
+		if time.Since(renewed) > tr.harness.TTL {
+			renewed = time.Now()
 			if err := s.Renew(tr.ctx()); err != nil {
 				tr.Fatalf("renew: %v", err)
 			}
