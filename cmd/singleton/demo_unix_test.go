@@ -153,7 +153,7 @@ func TestDemoOnEtcd(t *testing.T) {
 
 func TestDemoLeavesNothingWhenItIsKilled(t *testing.T) {
 	t.Parallel()
-	r := startDemo(t, "--json", "--ttl=1s")
+	r := startDemo(t, "--json", "--ttl=3s")
 	r.paused()
 	r.signal(syscall.SIGKILL)
 	r.end(-1)
@@ -161,7 +161,7 @@ func TestDemoLeavesNothingWhenItIsKilled(t *testing.T) {
 
 func TestDemoLeavesNothingWhenItIsInterrupted(t *testing.T) {
 	t.Parallel()
-	r := startDemo(t, "--json", "--ttl=1s")
+	r := startDemo(t, "--json", "--ttl=3s")
 	r.paused()
 	r.signal(syscall.SIGINT)
 	if rest := r.end(130); strings.Contains(rest, "summary") {
@@ -174,7 +174,7 @@ func TestDemoLeavesNothingWhenItIsInterrupted(t *testing.T) {
 
 func TestDemoLeavesNothingWhenItIsTerminated(t *testing.T) {
 	t.Parallel()
-	r := startDemo(t, "--json", "--ttl=1s")
+	r := startDemo(t, "--json", "--ttl=3s")
 	r.until(func(e line) bool { return e.Event == "start" })
 	r.signal(syscall.SIGTERM)
 	r.end(143)
@@ -182,7 +182,7 @@ func TestDemoLeavesNothingWhenItIsTerminated(t *testing.T) {
 
 func TestDemoLeavesNothingWhenNobodyListens(t *testing.T) {
 	t.Parallel()
-	r := startDemo(t, "--json", "--ttl=1s")
+	r := startDemo(t, "--json", "--ttl=3s")
 	r.until(func(e line) bool { return e.Fault == "sigkill" })
 	if err := r.closer.Close(); err != nil {
 		t.Error(err)
@@ -192,7 +192,7 @@ func TestDemoLeavesNothingWhenNobodyListens(t *testing.T) {
 
 func TestDemoLeavesNothingWhenItsJanitorIsKilled(t *testing.T) {
 	t.Parallel()
-	r := startDemo(t, "--json", "--ttl=1s")
+	r := startDemo(t, "--json", "--ttl=3s")
 	janitor, err := syscall.Getpgid(r.paused().PID) // it heads the group of the nodes
 	if err != nil || janitor == syscall.Getpgrp() {
 		t.Fatalf("group %d of the nodes: %v", janitor, err)
@@ -217,7 +217,7 @@ func TestDemoLeavesNothingWhenGoRunIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, t.TempDir(), "/bin/sh", "-c", `"$0" demo --json --ttl=1s --keep; exit $?`, built)
+	r := start(t, t.TempDir(), "/bin/sh", "-c", `"$0" demo --json --ttl=3s --keep; exit $?`, built)
 	r.until(func(e line) bool { return e.Event == "start" })
 	r.signal(syscall.SIGKILL)
 	r.end(-1)
@@ -225,7 +225,7 @@ func TestDemoLeavesNothingWhenGoRunIsKilled(t *testing.T) {
 
 func TestDemoKeepsOnUntilItIsTold(t *testing.T) {
 	t.Parallel()
-	r := startDemo(t, "--json", "--ttl=1s", "--keep")
+	r := startDemo(t, "--json", "--ttl=3s", "--keep")
 	r.until(func(e line) bool { return e.Event == "summary" })
 	r.signal(syscall.SIGINT)
 	if rest := r.end(exitDone); rest != "" {
