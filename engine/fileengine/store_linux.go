@@ -159,7 +159,7 @@ func (s *store) entriesAfter(n uint64) (entries []entry, size int, err error) {
 			}
 			logged, err := s.log.numbers()
 			if err != nil {
-				return nil, 0, err
+				return nil, 0, s.reason(err)
 			}
 			limit, asked = slices.Max(append(logged, n)), true
 			continue
@@ -185,7 +185,7 @@ func (s *store) entriesAfter(n uint64) (entries []entry, size int, err error) {
 // never falls.
 func (s *store) floor() (uint64, error) {
 	all, err := s.states.numbers()
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
 	slices.Sort(all)
@@ -241,7 +241,7 @@ func (s *store) load(base uint64) (state, error) {
 	}
 	logged, err := s.log.numbers() // before it is read, so that it can only be shorter
 	if err != nil {
-		return state{}, err
+		return state{}, s.reason(err)
 	}
 	entries, size, err := s.entriesAfter(base)
 	if err != nil {
@@ -288,7 +288,7 @@ func (s *store) change(ctx context.Context, propose proposal) (uint64, error) {
 	}
 }
 
-// reason returns why nothing can be written: where names are missing, that is most likely the directory itself.
+// reason returns why something failed: where names are missing, that is most likely the directory itself.
 func (s *store) reason(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(s.judge(s.verify()), err)
