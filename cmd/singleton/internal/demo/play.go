@@ -66,7 +66,7 @@ func (p *play) perform(ctx context.Context, o Options) error {
 	rows := p.rows()
 	p.report.table(rows)
 	err = errors.Join(err, verdict(rows))
-	if o.Keep {
+	if o.Keep && err == nil {
 		err = errors.Join(err, p.encore(ctx))
 	}
 	return err
