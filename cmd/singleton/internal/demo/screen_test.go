@@ -61,7 +61,7 @@ func (t *terminal) String() string { return strings.Join(t.lines, "\n") }
 func situation(accepted int) view {
 	return view{
 		rows: []viewRow{
-			{node: "node-1", state: killed, pid: 4711, units: units{{discovery.Ready, 7}, {discovery.Ready, 8}}},
+			{node: "node-1", state: killed, pid: 4711, units: units{{discovery.Ready, 7}, {discovery.Stopping, 8}}},
 			{node: "node-2", state: running, units: units{{discovery.Pending, 0}, {}}},
 		},
 		lanes: []lane{{election: elections[0], leader: "node-1", token: 7, tally: tally{accepted: accepted, refused: 1}, idle: 3 * frame}},
@@ -70,7 +70,7 @@ func situation(accepted int) view {
 
 const panelOf41 = `
   NODE      PID       PROCESS   WORKER/DATA-SYNC  SERVICE/LEDGER
-  node-1    4711      killed    ready             ready           
+  node-1    4711      killed    ready             stopping        
   node-2              running   pending           -               
 
   ELECTION          LEADER    TOKEN             ACCEPTED  REFUSED  NOBODY FOR
@@ -117,14 +117,14 @@ type counter int
 
 func (c *counter) Write(b []byte) (int, error) { *c++; return len(b), nil }
 
-func TestColors(t *testing.T) {
+func TestColours(t *testing.T) {
 	t.Parallel()
-	plain, colored := &screen{}, &screen{color: true}
-	with := colored.render(situation(41))
+	plain, coloured := &screen{}, &screen{color: true}
+	with := coloured.render(situation(41))
 	if without := plain.render(situation(41)); without != panelOf41 || color.ReplaceAllString(with, "") != without {
-		t.Errorf("without colors\n%s\nwith colors\n%q", without, with)
+		t.Errorf("without colours\n%s\nwith colours\n%q", without, with)
 	}
-	if got := colored.paint(red, "x"); got != "\x1b[31mx\x1b[0m" || !strings.Contains(with, fmt.Sprintf("\x1b[%smkilled", red)) {
+	if got := coloured.paint(red, "x"); got != "\x1b[31mx\x1b[0m" || !strings.Contains(with, fmt.Sprintf("\x1b[%smkilled", red)) {
 		t.Errorf("red is %q; panel %q", got, with)
 	}
 }
