@@ -49,11 +49,6 @@ func brittleStore(t *testing.T) enginetest.Store {
 	return store
 }
 
-func newEngine(tb testing.TB) *fileengine.Engine {
-	tb.Helper()
-	return connect(tb, filepath.Join(tb.TempDir(), "store"))
-}
-
 func connect(t testing.TB, dir string) *fileengine.Engine {
 	t.Helper()
 	e, err := fileengine.New(dir)

@@ -19,7 +19,7 @@ func fresh(t *testing.T) (string, engine.Engine, *mirror) {
 	return dir + "/store", e, mirrorOf(t, e, "")
 }
 
-func open(t *testing.T, e engine.Engine) engine.Session {
+func open(t testing.TB, e engine.Engine) engine.Session {
 	t.Helper()
 	s, err := e.Open(t.Context(), engine.SessionOptions{TTL: ttl})
 	if err != nil {
@@ -28,7 +28,7 @@ func open(t *testing.T, e engine.Engine) engine.Session {
 	return s
 }
 
-func create(t *testing.T, s engine.Session, key string) engine.Record {
+func create(t testing.TB, s engine.Session, key string) engine.Record {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -63,6 +63,7 @@ func (s *store) join(w *watcher) error {
 	if err != nil {
 		return err
 	}
+	_ = s.reserve(s.state.at + 1) // now, since it may wait for a disk, and not when a session dies
 	ctx, cancel := context.WithCancel(context.Background())
 	h = &hub{store: s, cancel: cancel, events: events, alive: map[string]*os.File{}, watchers: map[*watcher]bool{w: true}}
 	w.hub = h

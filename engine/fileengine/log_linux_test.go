@@ -1,6 +1,7 @@
 package fileengine_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -93,6 +94,27 @@ func TestChangeOnANumberThatIsFreeAgainIsNotRead(t *testing.T) {
 	}
 	mirrorOf(t, sleeper, "q/").shows(t, "q/a")
 	mirrorOf(t, connect(t, dir), "q/").shows(t, "q/a")
+}
+
+func TestStoreThatGoesBackToAnEarlierState(t *testing.T) {
+	t.Parallel()
+	dir := inMemory(t)
+	e := connect(t, dir)
+	s := open(t, e)
+	overtake(t, e)
+	states, err := os.ReadDir(inside(dir, "v1.*/state"))
+	if err != nil || len(states) != 2 {
+		t.Fatalf("there are %d states, want 2 (%v)", len(states), err)
+	}
+	if err := s.Renew(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(inside(dir, "v1.*/state/"+states[1].Name())); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Renew(t.Context()); !errors.Is(err, engine.ErrRewound) {
+		t.Errorf("after the newest state was removed a renewal says: %v", err)
+	}
 }
 
 func TestWatchThatFallsFarBehindIsGivenTheState(t *testing.T) {

@@ -28,7 +28,7 @@ func newMirror() *mirror {
 }
 
 // mirrorOf watches until the test ends.
-func mirrorOf(t *testing.T, e engine.Engine, prefix string) *mirror {
+func mirrorOf(t testing.TB, e engine.Engine, prefix string) *mirror {
 	t.Helper()
 	m := newMirror()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -85,7 +85,7 @@ func (m *mirror) apply(u engine.Update) (broken error) {
 }
 
 // until waits until the condition holds for the keys that are there.
-func (m *mirror) until(t *testing.T, what string, holds func(keys []string) bool) {
+func (m *mirror) until(t testing.TB, what string, holds func(keys []string) bool) {
 	t.Helper()
 	late := time.After(patience)
 	for {
@@ -107,7 +107,7 @@ func (m *mirror) until(t *testing.T, what string, holds func(keys []string) bool
 }
 
 // shows waits until exactly these keys are there.
-func (m *mirror) shows(t *testing.T, want ...string) {
+func (m *mirror) shows(t testing.TB, want ...string) {
 	t.Helper()
 	slices.Sort(want)
 	m.until(t, fmt.Sprintf("%q", want), func(keys []string) bool { return slices.Equal(keys, want) })

@@ -23,6 +23,7 @@ const patience = 30 * time.Second
 // roles are what this test's program does when it is started as another process. Each gets the directory and further words.
 var roles = map[string]func(ctx context.Context, dir string, args []string) error{
 	"hold":   hold,
+	"bare":   bare,
 	"borrow": borrow,
 	"work":   work,
 	"script": script,
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 }
 
 // inMemory returns a directory for a store that is quick on every machine.
-func inMemory(t *testing.T) string {
+func inMemory(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "fileengine") //nolint:usetesting // t.TempDir is on a disk
 	if err != nil {
@@ -60,7 +61,7 @@ type process struct {
 }
 
 // start starts a process, which ends with the test at the latest.
-func start(t *testing.T, role, dir string, args ...string) *process {
+func start(t testing.TB, role, dir string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: command(role, dir, args...), lines: make(chan string, 1<<16)}
 	var err error
@@ -92,7 +93,7 @@ func command(role, dir string, args ...string) *exec.Cmd {
 }
 
 // says returns the rest of the next line that begins with word.
-func (p *process) says(t *testing.T, word string) string {
+func (p *process) says(t testing.TB, word string) string {
 	t.Helper()
 	late := time.After(patience)
 	for {

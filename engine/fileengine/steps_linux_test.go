@@ -85,31 +85,35 @@ func twice(call func() error) error {
 	return err
 }
 
-// eachStep calls test for every changing system call of the script, or in a short run for one in so many, until there are no more.
-func eachStep(t *testing.T, every int, test func(t *testing.T, n int) (reached bool)) {
+// atSteps calls test for every changing step of the script until there are no more. A short run takes one in 5, or where links is set
+// those that make a change.
+func atSteps(t *testing.T, links bool, test func(t *testing.T, at step) (reached bool)) {
 	t.Helper()
-	if *tortureFor >= time.Minute {
-		every = 1
+	at, every, least := step{changing, 1}, 1, 50
+	switch {
+	case *tortureFor >= time.Minute:
+	case links:
+		at.calls, least = linking, 6
+	default:
+		every = 5
+		at.nth += rand.N(every)
 	}
-	for n := 1 + rand.N(every); ; n += every {
-		if !test(t, n) {
-			if n < 50 {
-				t.Errorf("the script had no more than %d steps: the tracer does not see them", n)
-			}
-			t.Logf("%d steps", n)
-			return
-		}
+	for ; test(t, at); at.nth += every {
 		if t.Failed() {
-			t.Fatalf("at step %d", n)
+			t.Fatalf("at step %d", at.nth)
 		}
 	}
+	if at.nth < least {
+		t.Errorf("the script had no more than %d steps: the tracer does not see them", at.nth)
+	}
+	t.Logf("%d steps", at.nth)
 }
 
 func TestKilledAtEachStepOnANewDirectory(t *testing.T) {
 	t.Parallel()
-	eachStep(t, 5, func(t *testing.T, n int) bool {
+	atSteps(t, false, func(t *testing.T, at step) bool {
 		dir := inMemory(t)
-		_, reached := tracer{"script", dir, n, killIt}.run(t)
+		_, reached := tracer{"script", dir, at, killIt}.run(t)
 		e := connect(t, dir)
 		useAll(t, e, mirrorOf(t, e, "q/"))
 		return reached
@@ -121,8 +125,8 @@ func TestKilledAtEachStepBesideOthers(t *testing.T) {
 	dir := inMemory(t)
 	e := connect(t, dir)
 	m := mirrorOf(t, e, "q/")
-	eachStep(t, 5, func(t *testing.T, n int) bool {
-		_, reached := tracer{"script", dir, n, killIt}.run(t)
+	atSteps(t, false, func(t *testing.T, at step) bool {
+		_, reached := tracer{"script", dir, at, killIt}.run(t)
 		m.shows(t)
 		useAll(t, e, m)
 		return reached
@@ -131,9 +135,9 @@ func TestKilledAtEachStepBesideOthers(t *testing.T) {
 
 func TestStoppedAtEachStepOnANewDirectory(t *testing.T) {
 	t.Parallel()
-	eachStep(t, 12, func(t *testing.T, n int) bool {
+	atSteps(t, true, func(t *testing.T, at step) bool {
 		dir := inMemory(t)
-		said, reached := tracer{"script", dir, n, func(int) { overtake(t, connect(t, dir)) }}.run(t)
+		said, reached := tracer{"script", dir, at, func(int) { overtake(t, connect(t, dir)) }}.run(t)
 		if said != "done\n" {
 			t.Errorf("the process that was stopped says %q", said)
 		}
@@ -148,8 +152,8 @@ func TestStoppedAtEachStepBesideOthers(t *testing.T) {
 	dir := inMemory(t)
 	e := connect(t, dir)
 	m := mirrorOf(t, e, "q/")
-	eachStep(t, 12, func(t *testing.T, n int) bool {
-		said, reached := tracer{"script", dir, n, func(int) { overtake(t, e) }}.run(t)
+	atSteps(t, true, func(t *testing.T, at step) bool {
+		said, reached := tracer{"script", dir, at, func(int) { overtake(t, e) }}.run(t)
 		if said != "done\n" {
 			t.Errorf("the process that was stopped says %q", said)
 		}
@@ -164,8 +168,8 @@ func TestEndedWhileStoppedAtEachStep(t *testing.T) {
 	dir := inMemory(t)
 	e := connect(t, dir)
 	m := mirrorOf(t, e, "q/")
-	eachStep(t, 5, func(t *testing.T, n int) bool {
-		said, reached := tracer{"script", dir, n, func(int) { endAll(t, e, dir, m) }}.run(t)
+	atSteps(t, true, func(t *testing.T, at step) bool {
+		said, reached := tracer{"script", dir, at, func(int) { endAll(t, e, dir, m) }}.run(t)
 		if said != "done\n" && said != "lost\n" {
 			t.Errorf("the process that was stopped says %q", said)
 		}

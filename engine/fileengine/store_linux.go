@@ -321,9 +321,9 @@ func (s *store) publish(d *draft, e *entry, n uint64) error {
 	return nil
 }
 
-// overtaken finds out what became of an entry whose number may have been free for the second time.
+// overtaken finds out what became of an entry whose number may have been free for the second time. Its file may stay: nobody reads it
+// any more, and the next who tidies up removes it.
 func (s *store) overtaken(e *entry, n uint64) error {
-	s.root.remove(logName(n)) // nobody reads it any more, whichever it is
 	if err := s.reload(); err != nil {
 		return err
 	}

@@ -27,24 +27,35 @@ type syscallInfo struct {
 	Args [6]uint64
 }
 
-// changing are the system calls by which a process changes a directory, or learns what it decides on.
+// linking is the system call that makes a change.
+var linking = map[uint64]bool{syscall.SYS_LINKAT: true}
+
+// changing are the system calls by which a process changes a directory, or learns what it decides on. Of openat it is those that make
+// a file.
 var changing = map[uint64]bool{
-	syscall.SYS_WRITE: true, syscall.SYS_LINKAT: true, syscall.SYS_UNLINKAT: true, syscall.SYS_MKNODAT: true, syscall.SYS_FLOCK: true,
+	syscall.SYS_OPENAT: true,
+	syscall.SYS_WRITE:  true, syscall.SYS_LINKAT: true, syscall.SYS_UNLINKAT: true, syscall.SYS_MKNODAT: true, syscall.SYS_FLOCK: true,
 	syscall.SYS_RENAMEAT: true, syscall.SYS_MKDIRAT: true, syscall.SYS_FSYNC: true, syscall.SYS_GETDENTS64: true,
 }
 
 // traceBegin is what a traced process asks getpgid for where the calls are to be counted from.
 const traceBegin = 0x5116
 
-// A tracer runs a process in a role up to its nth changing system call, and does something to it there.
+// A step is the nth of the system calls of some kinds.
+type step struct {
+	calls map[uint64]bool
+	nth   int
+}
+
+// A tracer runs a process in a role up to a step, and does something to it there.
 type tracer struct {
 	role string
 	dir  string
-	nth  int
+	step step
 	at   func(pid int) // the process stands still meanwhile
 }
 
-// run returns what the process printed, and whether it came to the nth call. The process runs to its end unless at kills it.
+// run returns what the process printed, and whether it came to the step. The process runs to its end unless at kills it.
 func (tr tracer) run(t *testing.T) (output string, reached bool) {
 	t.Helper()
 	runtime.LockOSThread() // a thread traces what it has started
@@ -100,9 +111,9 @@ func (tr tracer) follow(t *testing.T, pid int) (reached bool) {
 		case signal == syscall.SIGTRAP|0x80:
 			info := syscallOf(tid)
 			counting = counting || info.Nr == syscall.SYS_GETPGID && info.Args[0] == traceBegin
-			if counting && info.Op == 1 && info.changes() {
+			if counting && info.Op == 1 && info.isOneOf(tr.step.calls) {
 				count++
-				if count == tr.nth {
+				if count == tr.step.nth {
 					reached = true
 					tr.at(pid)
 				}
@@ -114,8 +125,8 @@ func (tr tracer) follow(t *testing.T, pid int) (reached bool) {
 	}
 }
 
-func (i syscallInfo) changes() bool {
-	return changing[i.Nr] || i.Nr == syscall.SYS_OPENAT && i.Args[2]&syscall.O_CREAT != 0
+func (i syscallInfo) isOneOf(calls map[uint64]bool) bool {
+	return calls[i.Nr] && (i.Nr != syscall.SYS_OPENAT || i.Args[2]&syscall.O_CREAT != 0)
 }
 
 func syscallOf(tid int) (info syscallInfo) {
