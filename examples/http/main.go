@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/singleton-go/singleton"
 	"github.com/singleton-go/singleton/engine/fileengine"
