@@ -93,7 +93,7 @@ func (l *Lease) settle(c *Claim) {
 	case c.pause != nil:
 	case next == callNone:
 		c.tellSettled()
-	case next == callLater: // foundCreated of the other comes back to it
+	case next == callLater: // foundRecord of the other comes back to it
 	case l.gen != nil && !c.queued:
 		c.queued = true
 		ln := c.lane(next)

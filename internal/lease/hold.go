@@ -55,8 +55,7 @@ func (c *Claim) held() bool { return c.token != 0 && c.wanted }
 
 func (l *Lease) heads(c *Claim) bool {
 	q := l.queues[c.place.election]
-	return l.gen != nil && c.created != 0 && q != nil && len(q.candidates) > 0 &&
-		q.candidates[0].Created == c.created && q.candidates[0].Session == l.gen.id
+	return c.created != 0 && q != nil && len(q.candidates) > 0 && q.candidates[0].Created == c.created
 }
 
 // endHolds ends the context of every hold with this cause.
