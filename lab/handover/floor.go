@@ -39,8 +39,13 @@ func newFloor(ctx context.Context, key string, n int, dial func() (*clientv3.Cli
 		f.seen = append(f.seen, seen)
 		f.wg.Go(func() {
 			for r := range events {
-				if at := time.Now(); r.Err() == nil {
-					seen <- at
+				at := time.Now()
+				if r.Err() != nil {
+					return
+				}
+				select {
+				case seen <- at:
+				case <-ctx.Done(): // after a round that failed nobody takes it
 				}
 			}
 		})

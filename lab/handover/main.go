@@ -1,6 +1,7 @@
 // Command handover measures how long a planned hand-over takes: from the call with which a leader resigns to the moment at
 // which its successor knows that it leads. It prints that for elections of this project and for those of etcd's own concurrency
-// package, beside the floor: one put by one client, seen by the watch of another.
+// package, beside two floors: one put by one client, seen by the watch of another; and the same where as many clients watch as
+// there are candidates, as one of them sees it.
 //
 // All run in one process against one embedded member, each candidate with a client of its own, and their rounds alternate, so
 // what else the machine does hits all alike. The ratios are what counts; times on a shared machine mean little.
