@@ -198,12 +198,8 @@ func (rt *Runtime) shutdown(ctx context.Context) error {
 		return nil // nothing was started
 	}
 	rt.log.Info("runtime stops", "reason", reason)
-	var halts []*halt
 	for _, group := range rt.groups() {
-		halts = append(halts, stopAll(group, reason)...)
-	}
-	for _, h := range halts {
-		<-h.done
+		stopAll(group, reason)
 	}
 	rt.live.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rt.config.Grace)
@@ -224,7 +220,7 @@ func (rt *Runtime) groups() (g [2][]*instance) {
 }
 
 // stopAll stops some units, and returns when each has stopped or is stuck.
-func stopAll(group []*instance, reason error) []*halt {
+func stopAll(group []*instance, reason error) {
 	halts := make([]*halt, 0, len(group))
 	for _, in := range group {
 		halts = append(halts, in.stop(reason, false))
@@ -235,7 +231,6 @@ func stopAll(group []*instance, reason error) []*halt {
 		case <-h.stuck:
 		}
 	}
-	return halts
 }
 
 func (rt *Runtime) snapshot() []*instance {

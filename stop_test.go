@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/singleton-go/singleton"
+	"github.com/singleton-go/singleton/election"
 )
 
 func TestShutdownStopsSingletonsTogetherThenReplicas(t *testing.T) {
@@ -96,22 +97,32 @@ func TestUnitStoppedAtTheInstantOfItsElectionStaysStopped(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {
 		a, b := c.node("a"), c.node("b")
-		for range 200 {
-			for _, n := range []*node{a, b} {
-				if err := n.rt.Install(c.probe(n.name).worker()); err != nil {
-					c.Fatal(err)
-				}
-				synctest.Wait()
+		install := func(n *node) {
+			if err := n.rt.Install(c.probe(n.name).worker()); err != nil {
+				c.Fatal(err)
 			}
-			var both sync.WaitGroup
-			for _, n := range []*node{a, b} {
-				both.Go(func() {
-					if err := n.rt.Uninstall(c.Context(), "worker/w"); err != nil {
-						c.Error(err)
+			synctest.Wait()
+		}
+		uninstall := func(n *node) {
+			if err := n.rt.Uninstall(c.Context(), "worker/w"); err != nil {
+				c.Error(err)
+			}
+		}
+		for range 300 {
+			install(a)
+			first, stopped := c.token["worker/w"], make(chan struct{})
+			go func() { // it learns of the election of b together with b
+				defer close(stopped)
+				for leader := range b.rt.Discovery().Election("worker/w").Observe(c.Context()) {
+					if leader.Token != 0 && leader.Token != first {
+						break
 					}
-				})
-			}
-			both.Wait()
+				}
+				uninstall(b)
+			}()
+			install(b)
+			uninstall(a)
+			<-stopped
 			startups, shutdowns := 0, 0
 			for _, line := range c.lines {
 				startups += strings.Count(line, "startup")
@@ -245,6 +256,30 @@ func TestPendingCandidateThatWasStoppedIsNeverElectedLater(t *testing.T) {
 		c.pass(time.Hour)
 		d.is("worker/w", singleton.Ready)
 		c.journal("0s a startup", "0s a run", "1s a told stopped", "1s a returns", "1s a shutdown stopped", "1s d startup", "1s d run")
+	})
+}
+
+// A program may lead elections of its own beside its units.
+func TestEndOfTheRuntimeWaitsForElectionsOfTheProgram(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		a := c.node("a", c.probe("a").worker())
+		go func() {
+			_ = a.rt.Discovery().Election("own").Lead(c.Context(), func(ctx context.Context, _ election.Term) error {
+				<-ctx.Done()
+				c.note("own told %s", reason(context.Cause(ctx)))
+				time.Sleep(5 * time.Second)
+				c.note("own returns")
+				return nil
+			})
+		}()
+		c.pass(time.Second)
+		c.lines = nil
+		a.stop()
+		c.note("over")
+		c.lines = slicesAfter(c.lines, "shutdown")
+		c.lines[0] = "1s own told ..."
+		c.journal("1s own told ...", "6s own returns", "6s over")
 	})
 }
 
