@@ -22,25 +22,6 @@ const (
 	callDelete
 )
 
-// A lane bounds how many calls of a kind are under way. Deletions are hand-overs and go first; creations after an outage
-// must not starve renewals, which use no lane.
-type lane struct {
-	queue   []*Claim
-	running int
-	limit   int
-}
-
-const (
-	laneDelete = iota
-	laneCreate
-	laneRegistry
-	laneCount
-)
-
-func newLanes() [laneCount]lane {
-	return [laneCount]lane{laneDelete: {limit: 64}, laneCreate: {limit: 128}, laneRegistry: {limit: 16}}
-}
-
 // The functions of this file need mu, except where they call the engine.
 
 // next says what is to be done for c.
@@ -128,62 +109,6 @@ func (l *Lease) forget(c *Claim) {
 	}
 }
 
-func (c *Claim) lane(next call) int {
-	switch {
-	case c.place.kind == "":
-		return laneRegistry
-	case next == callDelete:
-		return laneDelete
-	default:
-		return laneCreate
-	}
-}
-
-// pump starts as many workers as the lanes allow. It is called when a lane gets a claim, and when lanes are opened again.
-func (l *Lease) pump() {
-	for i := range l.lanes {
-		ln := &l.lanes[i]
-		for n := len(ln.queue); n > 0 && ln.running < ln.limit && l.admits(i); n-- {
-			ln.running++
-			l.wg.Go(func() { l.work(i) })
-		}
-	}
-}
-
-func (l *Lease) admits(lane int) bool {
-	return !l.closed && l.gen != nil && (lane == laneDelete || !l.gen.doubt)
-}
-
-// work makes the calls of one lane until it is empty.
-func (l *Lease) work(lane int) {
-	for {
-		c, do := l.take(lane)
-		if c == nil {
-			return
-		}
-		do()
-	}
-}
-
-// take returns a claim that needs a call, and the function that makes it.
-func (l *Lease) take(lane int) (*Claim, func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	ln := &l.lanes[lane]
-	for l.admits(lane) && len(ln.queue) > 0 {
-		c := ln.queue[0]
-		ln.queue = ln.queue[1:]
-		c.queued = false
-		next := c.next()
-		if l.claims[c.place] == c && c.busy == nil && next >= callCreate && c.lane(next) == lane {
-			return c, l.prepare(c, next)
-		}
-		l.settle(c) // what it needs has changed while it waited here
-	}
-	ln.running--
-	return nil, nil
-}
-
 // prepare binds the call to the present session and record.
 func (l *Lease) prepare(c *Claim, next call) func() {
 	gen, value := l.gen, []byte(c.value)
@@ -258,8 +183,8 @@ func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 			c.dirty = c.dirty || string(r.Value) != c.value
 		}
 		l.checkGone(c)
-		l.flag(c.sub) // the watch may have shown the record before this answer
-		for _, next := range c.then {
+		l.flag(c.sub)                               // the watch may have shown the record before this answer
+		for _, next := range slices.Clone(c.then) { // settling may take one out
 			l.settle(next)
 		}
 		return nil

@@ -18,7 +18,7 @@ func (l *Lease) Confirm(ctx context.Context) error {
 	}
 	sent := l.beginRenewal()
 	if err := l.renewOnce(ctx, gen); err != nil {
-		if !l.lost(gen, err) {
+		if !l.lost(gen, err) && ctx.Err() == nil {
 			l.doubt(gen, err)
 		}
 		return err

@@ -93,7 +93,6 @@ func (l *Lease) begin(s engine.Session, sent moment) *generation {
 	l.mu.Lock()
 	l.gen = gen
 	for _, c := range l.claims {
-		c.restart()
 		l.settle(c)
 	}
 	l.pump() // also those that were queued in the session before
@@ -156,8 +155,10 @@ func (l *Lease) renewed(gen *generation, sent moment) {
 	}
 	l.prolong(func() { gen.renewed = sent })
 	again := gen.doubt
-	gen.doubt = false
-	l.pump()
+	if again {
+		gen.doubt = false
+		l.pump()
+	}
 	l.mu.Unlock()
 	if again {
 		l.log.Info("session renewed again", "session", gen.id)

@@ -245,6 +245,24 @@ func TestReplyOfALostSessionMeansNothingInTheNext(t *testing.T) {
 	})
 }
 
+func TestLossThatIsToldLateEndsNoLaterSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := joinWith(t, store, lease.Config{Engine: deaf{store}})
+		must(t)(p.Record("/t/a", "1"))
+		p.until(time.Second)
+		p.endSession()
+		c := p.candidate("m") // whose creation is told of the loss after a while
+		p.until(time.Second + slow/2)
+		p.AnswerWish("m", lease.Entry{}, "", func(error) {}) // at once
+		p.until(time.Second + slow/2 + slow + instant)
+		p.hold(c).mustLast()
+		p.until(10 * time.Second)
+		if n := len(p.sent(enginetest.OpOpen)); n != 2 {
+			t.Errorf("%d sessions were opened, want 2", n)
+		}
+	})
+}
+
 // deaf is an engine whose creations take a while, whether or not their context ends.
 type deaf struct{ engine.Engine }
 
