@@ -10,6 +10,7 @@ import (
 
 	"github.com/singleton-go/singleton"
 	"github.com/singleton-go/singleton/discovery"
+	"github.com/singleton-go/singleton/election"
 	"github.com/singleton-go/singleton/engine/ramengine"
 	"github.com/singleton-go/singleton/schedule"
 )
@@ -156,6 +157,39 @@ func TestSameNameMayBeUsedForUnitsOfEachKind(t *testing.T) {
 		for _, s := range a.rt.Status() {
 			a.is(s.String(), singleton.Ready)
 		}
+	})
+}
+
+func TestUnitInWhoseElectionTheProgramStandsFailsUntilThatIsOver(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		a := c.node("a")
+		term, err := a.rt.Discovery().Election("worker/w").Campaign(c.Context())
+		if err != nil {
+			c.Fatal(err)
+		}
+		backoff := singleton.WithBackoff(time.Minute, time.Minute)
+		for range 2 {
+			if err := a.rt.Install(c.probe("a").worker(backoff)); err != nil {
+				c.Fatal(err)
+			}
+			c.pass(0)
+			if s := a.is("worker/w", singleton.Error); !errors.Is(s.Err, election.ErrCandidate) || s.Failures != 1 {
+				c.Errorf("status %+v, want it to say what is in the way", s)
+			}
+			if err := a.rt.Uninstall(c.Context(), "worker/w"); err != nil || c.now() > 0 {
+				c.Errorf("%v: uninstalled with %v, want at once", c.now(), err)
+			}
+		}
+		if err := a.rt.Install(c.probe("a").worker(backoff)); err != nil {
+			c.Fatal(err)
+		}
+		c.pass(time.Second)
+		if err := term.Resign(c.Context()); err != nil {
+			c.Error(err)
+		}
+		c.pass(2 * time.Minute)
+		a.is("worker/w", singleton.Ready)
 	})
 }
 

@@ -113,8 +113,8 @@ func TestUnitStoppedAtTheInstantOfItsElectionStaysStopped(t *testing.T) {
 			first, stopped := c.token["worker/w"], make(chan struct{})
 			go func() { // it learns of the election of b together with b
 				defer close(stopped)
-				for leader := range b.rt.Discovery().Election("worker/w").Observe(c.Context()) {
-					if leader.Token != 0 && leader.Token != first {
+				for leader, err := range b.rt.Discovery().Election("worker/w").Observe(c.Context()) {
+					if err != nil || leader.Token != 0 && leader.Token != first {
 						break
 					}
 				}
