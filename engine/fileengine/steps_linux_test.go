@@ -85,15 +85,15 @@ func twice(call func() error) error {
 	return err
 }
 
-// atSteps calls test for every changing step of the script until there are no more. A short run takes one in 5, or where links is set
-// those that make a change.
-func atSteps(t *testing.T, links bool, test func(t *testing.T, at step) (reached bool)) {
+// atSteps calls test for every changing step of the script until there are no more. A short run takes one in 5, or where changes is set
+// those that make changes.
+func atSteps(t *testing.T, changes bool, test func(t *testing.T, at step) (reached bool)) {
 	t.Helper()
 	at, every, least := step{changing, 1}, 1, 50
 	switch {
 	case *tortureFor >= time.Minute:
-	case links:
-		at.calls, least = linking, 6
+	case changes:
+		at.calls, least = making, 12
 	default:
 		every = 5
 		at.nth += rand.N(every)
