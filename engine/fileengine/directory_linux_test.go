@@ -211,6 +211,21 @@ func TestNumbersRiseOverARestartOfTheMachine(t *testing.T) {
 	}
 }
 
+func TestNoNumberAboveTheCeilingIsGivenOut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/store"
+	first := create(t, open(t, connect(t, dir)), "a")
+	harm := os.Rename(inside(dir, "ceiling.*"), fmt.Sprintf("%s/ceiling.%d", dir, first.Created))
+	if harm != nil {
+		t.Fatal(harm)
+	}
+	second := create(t, open(t, connect(t, dir)), "b")
+	ceiling, err := strconv.ParseUint(strings.TrimPrefix(inside(dir, "ceiling.*"), dir+"/ceiling."), 10, 64)
+	if err != nil || ceiling < second.Created {
+		t.Errorf("Created %d is above the ceiling %d (%v)", second.Created, ceiling, err)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := mount(t, "size=400k")

@@ -16,7 +16,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	engine, err := fileengine.New(dir) // a program would say "/var/lib/my-app/singleton"
 	if err != nil {
