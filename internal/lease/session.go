@@ -172,7 +172,6 @@ func (l *Lease) doubt(gen *generation, err error) {
 		l.mu.Unlock()
 		return
 	}
-	l.review()
 	gen.doubt = true
 	trusted := l.remaining()
 	l.mu.Unlock()
@@ -201,7 +200,6 @@ func (l *Lease) forsake(gen *generation, reason error) bool {
 		c.restart()
 		l.settle(c)
 	}
-	l.wakeSession()
 	return true
 }
 
@@ -213,7 +211,6 @@ func (l *Lease) park(err error) {
 		l.parked = err
 	}
 	l.forsake(l.gen, err)
-	l.wakeSession()
 	l.mu.Unlock()
 	if first {
 		l.log.Error("no session is opened any more: restart this process when the store is to be trusted again", "err", err)

@@ -18,8 +18,8 @@ func (l *Lease) trust(now moment) time.Duration {
 
 func (l *Lease) remaining() time.Duration { return l.trust(l.clock.now()) }
 
-// review ends all holds when the stop line has passed, without any answer of the store, and else sets the timer for it. It is
-// called whenever there is news of trust, and reads the clocks anew: suspension moves the stop line. It needs mu.
+// review reads the clocks, and ends all holds when the stop line has passed, without any answer of the store; else it sets the
+// timer for it. Suspension brings the stop line nearer, and proofs move it on: the timer finds out when it comes. It needs mu.
 func (l *Lease) review() {
 	if l.running == 0 || l.gen == nil {
 		return
@@ -44,7 +44,6 @@ func (l *Lease) prolong(note func()) {
 	l.review()
 	before := l.remaining()
 	note()
-	l.review()
 	if before <= 0 && l.remaining() > 0 {
 		l.flagHeads()
 	}

@@ -215,10 +215,16 @@ func TestSuspensionCountsAsTimeThatPassed(t *testing.T) {
 			h.mustEnd(time.Second, lease.ErrLost)
 		},
 		"by the next renewal, before it is sent": func(t *testing.T, p *process, h *hold) {
-			p.doomAll(enginetest.Fate{Dropped: true}, enginetest.OpUpdate)
+			p.doomAll(enginetest.Fate{Dropped: true}, enginetest.OpUpdate, enginetest.OpRenew)
 			p.until(time.Second)
 			suspend(p, long)
 			h.mustEnd(renewal, lease.ErrLost)
+		},
+		"by a proof that was requested before it": func(t *testing.T, p *process, h *hold) {
+			p.doomAll(enginetest.Fate{Reply: slow}, enginetest.OpRenew)
+			p.until(renewal + slow/2)
+			suspend(p, reach-renewal)
+			h.mustEnd(renewal+slow, lease.ErrLost) // though the session is trusted again, from the request on
 		},
 		"by the next progress mark": func(t *testing.T, p *process, h *hold) {
 			p.until(time.Second)
