@@ -11,7 +11,7 @@ import (
 const maxLosses = 3
 
 // errHeldUp says that a change was overtaken by so many others that its outcome is not known.
-var errHeldUp = errors.New("this process stood still while the store went on, and can't tell whether its change was made: try again")
+var errHeldUp = errors.New("held up while the store went on: whether the change was made is not known, try again")
 
 // A proposal decides on the latest state what shall be done. No entry means that nothing is to be done.
 type proposal func(*state) (*entry, error)
@@ -44,7 +44,8 @@ func (s *store) change(ctx context.Context, propose proposal) (uint64, error) {
 	}
 }
 
-// publish links e into the log under the number n, and applies it. As with reading, that counts only if n can't have become free again.
+// publish links e into the log under the number n, and applies it. As with reading, that counts only if n can't have become
+// free again.
 func (s *store) publish(d *draft, e *entry, n uint64) error {
 	if err := s.reserve(n); err != nil {
 		return err
@@ -69,8 +70,8 @@ func (s *store) publish(d *draft, e *entry, n uint64) error {
 	return nil
 }
 
-// overtaken finds out what became of an entry whose number may have been free for the second time. Its file may stay: nobody reads it
-// any more, and the next who tidies up removes it.
+// overtaken finds out what became of an entry whose number may have been free for the second time. Its file may stay: nobody
+// reads it any more, and the next who tidies up removes it.
 func (s *store) overtaken(e *entry, n uint64) error {
 	if err := s.readOn(); err != nil {
 		return err
@@ -81,7 +82,8 @@ func (s *store) overtaken(e *entry, n uint64) error {
 	return nil
 }
 
-// reserve makes sure that the number may be given out. That another process has raised the ceiling is no proof that it is durable.
+// reserve makes sure that the number may be given out. That another process has raised the ceiling is no proof that it is
+// durable.
 func (s *store) reserve(n uint64) error {
 	if n <= s.safe {
 		return nil

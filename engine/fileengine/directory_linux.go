@@ -30,9 +30,9 @@ const (
 var foreign = map[uint32]string{
 	0x6969: "NFS", 0x517B: "SMB", 0xFF534D42: "CIFS", 0xFE534D42: "SMB2", 0x564C: "NCP", 0x01021997: "9P", 0x65735546: "FUSE",
 	0x00C36400: "Ceph", 0x0BD00BD0: "Lustre", 0x01161970: "GFS2", 0x7461636F: "OCFS2", 0x5346414F: "AFS", 0x6B414653: "AFS",
-	0x73757245: "Coda", 0x47504653: "GPFS", 0x19830326: "BeeGFS", 0x20030528: "OrangeFS", 0xAAD7AAEA: "PanFS", 0xBEEFDEAD: "StorNext",
-	0x61636673: "ACFS", 0x786F4256: "VirtualBox shared folders", 0xBACBACBC: "VMware shared folders", 0x7C7C6673: "Parallels shared folders",
-	0x00C0FFEE: "hostfs",
+	0x73757245: "Coda", 0x47504653: "GPFS", 0x19830326: "BeeGFS", 0x20030528: "OrangeFS", 0xAAD7AAEA: "PanFS",
+	0xBEEFDEAD: "StorNext", 0x61636673: "ACFS", 0x786F4256: "VirtualBox shared folders", 0xBACBACBC: "VMware shared folders",
+	0x7C7C6673: "Parallels shared folders", 0x00C0FFEE: "hostfs",
 }
 
 // network names the file system of a type if it is one of those. The type has 32 bits, whatever its sign becomes in Go.
@@ -98,7 +98,7 @@ func (f folder) check() error {
 		return err
 	}
 	if uid := os.Geteuid(); int(stat.Uid) != uid {
-		return fmt.Errorf("belongs to user %d, and this process runs as user %d: every user needs a directory of their own", stat.Uid, uid)
+		return fmt.Errorf("belongs to user %d, and this process runs as user %d: each needs a directory of its own", stat.Uid, uid)
 	}
 	if mode := stat.Mode & 0o777; mode&0o077 != 0 {
 		return fmt.Errorf("has mode %04o, and others may have no access: chmod 0700", mode)

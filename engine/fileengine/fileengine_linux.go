@@ -14,8 +14,8 @@ var (
 	_ engine.Ender  = (*Engine)(nil)
 )
 
-// An Engine is one process's way to a store in a directory. It is safe for concurrent use, and needs no Close: while it has no session and no
-// watch, it holds a few open directories, which the garbage collector closes.
+// An Engine is one process's way to a store in a directory. It is safe for concurrent use, and needs no Close: while it has
+// no session and no watch, it holds a few open directories, which the garbage collector closes.
 type Engine struct {
 	store *store
 }

@@ -78,8 +78,8 @@ func TestProcessThatSleptWhileTheLogWasShortened(t *testing.T) {
 	mirrorOf(t, sleeper, "q/").shows(t, "q/gone", "q/later")
 }
 
-// TestChangeOnANumberThatIsFreeAgainIsNotRead leaves what a process leaves that is killed after it has linked, before it could see
-// that its number had been given out long ago.
+// TestChangeOnANumberThatIsFreeAgainIsNotRead leaves what a process leaves that is killed after it has linked, before it
+// could see that its number had been given out long ago.
 func TestChangeOnANumberThatIsFreeAgainIsNotRead(t *testing.T) {
 	t.Parallel()
 	dir := inMemory(t)

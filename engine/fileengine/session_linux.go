@@ -23,9 +23,9 @@ const (
 
 // A Sharer is a session whose life a child process can share. Those of this engine are.
 type Sharer interface {
-	// Share returns a file that keeps the session alive in whatever process has it open, also after the death of the process
-	// that opened the session. It is meant for [os/exec.Cmd.ExtraFiles]; the caller closes it. Closing or ending the session
-	// works as before.
+	// Share returns a file that keeps the session alive in whatever process has it open, also after the death of the
+	// process that opened the session. It is meant for [os/exec.Cmd.ExtraFiles]; the caller closes it. Closing or ending
+	// the session works as before.
 	Share() (*os.File, error)
 }
 
@@ -60,7 +60,8 @@ func openSession(st *store, ttl time.Duration) (*session, error) {
 // errNotHeld says that a session has no lock that others can see: its file was tidied up before it was locked, or by hand.
 var errNotHeld = errors.New("session file is not locked or was removed")
 
-// hold makes the FIFO and locks it, and prepares the entry that ends the session. Whoever tidies up removes a FIFO that is not locked.
+// hold makes the FIFO and locks it, and prepares the entry that ends the session. Whoever tidies up removes a FIFO that is
+// not locked.
 func (s *session) hold() error {
 	root := s.store.root
 	if err := root.mkfifo(sessionName(s.id)); err != nil {
@@ -131,7 +132,8 @@ func (s *session) Share() (*os.File, error) {
 	return os.NewFile(uintptr(fd), s.store.root.path+"/"+sessionName(s.id)), nil
 }
 
-// Renew proves that the directory is the one that was opened, that the log has no end of the session, and that its lock is held.
+// Renew proves that the directory is the one that was opened, that the log has no end of the session, and that its lock is
+// held.
 func (s *session) Renew(ctx context.Context) error {
 	return wrap("renew session", s.id, s.renew(ctx))
 }

@@ -45,8 +45,8 @@ type holder struct {
 	keys  map[string]bool
 }
 
-// apply carries out the entry that follows. Writers decide on the latest state, so there is none that does not fit; still, one that
-// doesn't changes nothing, for every reader alike.
+// apply carries out the entry that follows. Writers decide on the latest state, so there is none that does not fit; still,
+// one that doesn't changes nothing, for every reader alike.
 func (s *state) apply(e entry) []engine.Change {
 	s.at++
 	present, there := s.records[e.Key]

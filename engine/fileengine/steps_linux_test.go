@@ -85,8 +85,8 @@ func twice(call func() error) error {
 	return err
 }
 
-// atSteps calls test for every changing step of the script until there are no more. A short run takes one in 5, or where changes is set
-// those that make changes.
+// atSteps calls test for every changing step of the script until there are no more. A short run takes one in 5, or where
+// changes is set those that make changes.
 func atSteps(t *testing.T, changes bool, test func(t *testing.T, at step) (reached bool)) {
 	t.Helper()
 	at, every, least := step{changing, 1}, 1, 50

@@ -16,8 +16,8 @@ const (
 	stagger = 16
 )
 
-// tidy writes a snapshot when one is due, and removes what it makes superfluous. It is called by whoever has added an entry, and
-// tells no error: where it fails, as on a full disk, the log stays longer until a later try.
+// tidy writes a snapshot when one is due, and removes what it makes superfluous. It is called by whoever has added an entry,
+// and tells no error: where it fails, as on a full disk, the log stays longer until a later try.
 func (s *store) tidy() {
 	since := int(s.state.at - s.newest) //nolint:gosec // a log that long would not fit on a disk
 	long := since >= max(minEntries, len(s.state.records))

@@ -23,8 +23,8 @@ var tortureFor = flag.Duration("torture", 3*time.Second, "how long processes are
 
 const workers = 8
 
-// work creates and deletes in a few queues until its input ends, and says what it did: "+ key" after a creation, "- key" after a
-// deletion, "end" when nothing follows. Beside that it watches.
+// work creates and deletes in a few queues until its input ends, and says what it did: "+ key" after a creation, "- key"
+// after a deletion, "end" when nothing follows. Beside that it watches.
 func work(ctx context.Context, dir string, _ []string) error {
 	e, s, err := openSession(ctx, dir)
 	if err != nil {
@@ -50,7 +50,8 @@ func work(ctx context.Context, dir string, _ []string) error {
 	return nil
 }
 
-// churn makes random changes, with pauses that leave something of the machine to the others, and repeats a call that could not tell what had happened.
+// churn makes random changes, with pauses that leave something of the machine to the others, and repeats a call that could
+// not tell what had happened.
 func churn(ctx context.Context, s engine.Session, over chan struct{}) error {
 	var mine []engine.Record
 	for i := 0; ; i++ {

@@ -27,12 +27,12 @@ type syscallInfo struct {
 	Args [6]uint64
 }
 
-// making are the system calls that make the draft of a change, and the change. A draft that is there already goes when the log is
-// shortened.
+// making are the system calls that make the draft of a change, and the change. A draft that is there already goes when the
+// log is shortened.
 var making = map[uint64]bool{syscall.SYS_OPENAT: true, syscall.SYS_LINKAT: true}
 
-// changing are the system calls by which a process changes a directory, or learns what it decides on. Of openat it is those that make
-// a file.
+// changing are the system calls by which a process changes a directory, or learns what it decides on. Of openat it is those
+// that make a file.
 var changing = map[uint64]bool{
 	syscall.SYS_OPENAT: true,
 	syscall.SYS_WRITE:  true, syscall.SYS_LINKAT: true, syscall.SYS_UNLINKAT: true, syscall.SYS_MKNODAT: true, syscall.SYS_FLOCK: true,
