@@ -283,6 +283,9 @@ func TestResetIsForOnePairAndIsLogged(t *testing.T) {
 func TestADamagedMarkIsNotGuessed(t *testing.T) {
 	t.Parallel()
 	kv, _ := fresh()
+	if err := put(t.Context(), kv, term(5), "r"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := kv.Put(t.Context(), "singleton-fence/r worker/data-sync zzz", ""); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,18 @@
+module github.com/singleton-go/singleton/fence/grpcfence
+
+go 1.26.0
+
+require (
+	github.com/singleton-go/singleton v0.0.0
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa
+	google.golang.org/grpc v1.83.2
+	google.golang.org/protobuf v1.36.11
+)
+
+require (
+	golang.org/x/net v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+)
+
+replace github.com/singleton-go/singleton => ../..
