@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
 
 	"github.com/singleton-go/singleton"
 	"github.com/singleton-go/singleton/discovery"
@@ -137,8 +140,35 @@ func TestNobodyLeadsOnAStoreThatWentBack(t *testing.T) {
 	f.awaitBegin()
 	f.awaitPending(m)
 	try(t, m.Rewind(backup))
+	f.parks()
+}
+
+func TestNobodyLeadsOnAStoreThatWasReplaced(t *testing.T) {
+	t.Parallel()
+	for name, token := range map[string]string{"by an empty one": "first", "by another cluster": "second"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, cluster := t.TempDir(), "first"
+			m, err := etcdtest.Start(dir, func(c *embed.Config) { c.InitialClusterToken = cluster })
+			try(t, err)
+			t.Cleanup(m.Stop)
+			f := newFleet(t, m, 2, 2*time.Second)
+			f.awaitBegin()
+			f.awaitPending(m)
+			m.Stop()
+			try(t, os.RemoveAll(dir))
+			cluster = token
+			try(t, m.Start())
+			f.parks()
+		})
+	}
+}
+
+// parks waits until the term has ended and every process knows that it is on the wrong store, and that nobody led there.
+func (f *fleet) parks() {
+	f.t.Helper()
 	if err := <-f.ended; !errors.Is(err, singleton.ErrLost) {
-		t.Errorf("cause %v, want %v", err, singleton.ErrLost)
+		f.t.Errorf("cause %v, want %v", err, singleton.ErrLost)
 	}
 	for _, rt := range f.members {
 		for {
@@ -150,7 +180,7 @@ func TestNobodyLeadsOnAStoreThatWentBack(t *testing.T) {
 	}
 	select {
 	case token := <-f.begun:
-		t.Errorf("a term began with token %d", token)
+		f.t.Errorf("a term began with token %d", token)
 	default:
 	}
 }
