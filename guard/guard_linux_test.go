@@ -3,6 +3,7 @@ package guard_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,7 +40,7 @@ func TestGuardIsToBeRecognised(t *testing.T) {
 	p.do(t, "open")
 	pid := p.guardPID(t)
 	line := strings.Split(strings.TrimRight(p.children(t)[pid], "\x00"), "\x00")
-	if len(line) != 1 || !strings.HasPrefix(line[0], "singleton-guard: guard.test") {
+	if len(line) != 1 || line[0] != "singleton-guard: "+filepath.Base(os.Args[0]) {
 		t.Errorf("command line %q", line)
 	}
 	comm, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
@@ -74,6 +75,7 @@ func TestDeadGuardIsReplaced(t *testing.T) {
 	p := start(t, s)
 	before := p.do(t, "open")
 	first := p.guardPID(t)
+	files := p.files(t)
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +88,9 @@ func TestDeadGuardIsReplaced(t *testing.T) {
 	}
 	if second == first {
 		t.Error("the guard was not replaced")
+	}
+	if got := p.files(t); got != files {
+		t.Errorf("%d files with the second guard, %d with the first", got, files)
 	}
 	p.kill()
 	for _, id := range []string{before, between, after} {
@@ -104,9 +109,10 @@ func TestGuardThatDoesNotReadIsReplaced(t *testing.T) {
 	}
 	last := ""
 	within(t, "another guard", func() bool {
-		for range 100 {
+		for range 100 { // each is told of twice, and in the end there are few
 			last = p.do(t, "open")
 		}
+		p.do(t, "close 1")
 		_, there := p.children(t)[first]
 		return !there
 	})

@@ -172,8 +172,15 @@ func endOthers() {
 
 // end ends the sessions of the child. A signal that asks this process to end is obeyed now: the container is to go.
 func (p *initProcess) end(w *Ward) {
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
-	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // until this process ends
+		for s := range p.signals {
+			if s == unix.SIGTERM || s == unix.SIGINT {
+				cancel()
+			}
+		}
+	}()
 	if err := w.End(ctx); err != nil {
 		p.log.Warn("guard could not end the session: it expires by itself", "err", err)
 	}

@@ -95,14 +95,13 @@ func TestPID1ReapsOrphansAndLeavesNone(t *testing.T) {
 	p.do(t, "orphan")
 	sleeper := 0
 	within(t, "the orphans' end", func() bool {
-		zombies := false
-		for pid, line := range p.children(t) {
-			zombies = zombies || line == ""
+		children := p.children(t)
+		for pid, line := range children {
 			if strings.HasPrefix(line, "sleep\x0060") {
 				sleeper = pid
 			}
 		}
-		return sleeper != 0 && !zombies
+		return sleeper != 0 && len(children) == 2 // and the program
 	})
 	s.leave()
 	tries := s.refuse(t)
@@ -128,14 +127,14 @@ func TestPID1WithoutProgramObeys(t *testing.T) {
 	if err := syscall.Kill(program, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-tries
-	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	within(t, "the program's end", func() bool { return errors.Is(syscall.Kill(program, 0), syscall.ESRCH) })
 	go func() { // a try that is held up ends with its connection
 		for range tries {
 		}
 	}()
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
 	_ = p.Wait()
 	if got := p.ProcessState.ExitCode(); got != 128+9 {
 		t.Errorf("exit code %d, want that of the program", got)

@@ -97,6 +97,7 @@ func (s *script) do(verb, arg string) (string, error) {
 		for _, session := range s.sessions[:len(s.sessions)-n] {
 			err = errors.Join(err, session.Close(ctx))
 		}
+		s.sessions = s.sessions[len(s.sessions)-n:]
 		return "closed", err
 	case "stop":
 		s.guard.Stop(ctx)
@@ -259,6 +260,16 @@ func (p *process) children(t *testing.T) map[int]string {
 		}
 	}
 	return all
+}
+
+// files is how many files the process has open.
+func (p *process) files(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
 }
 
 // guardPID is the id of the only guard that this process has now, other than these.
