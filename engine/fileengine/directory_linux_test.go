@@ -179,6 +179,18 @@ func TestSessionFileThatIsRemovedByHandEndsTheSession(t *testing.T) {
 	create(t, open(t, e), "a")
 }
 
+func TestSessionWithoutAFileIsDeadToAWatch(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/store"
+	s := open(t, connect(t, dir))
+	create(t, s, "a")
+	fileengine.Abandon(s)
+	if err := os.Remove(inside(dir, "v1.*/session/"+s.ID())); err != nil {
+		t.Fatal(err)
+	}
+	mirrorOf(t, connect(t, dir), "").shows(t)
+}
+
 func TestNumbersRiseOverARestartOfTheMachine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() + "/store"
