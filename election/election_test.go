@@ -37,7 +37,9 @@ func startLeaseWith(t *testing.T, c lease.Config) *lease.Lease {
 // closeAfter closes the lease at the end of the test.
 func closeAfter(t *testing.T, l *lease.Lease) *lease.Lease {
 	t.Cleanup(func() {
-		if err := l.Close(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
+		defer cancel()
+		if err := l.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})

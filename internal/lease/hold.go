@@ -13,7 +13,7 @@ func (c *Claim) Hold(parent context.Context) (ctx context.Context, token uint64,
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.review()
-	if l.closing || !c.wanted || c.again || c.token != 0 || !l.heads(c) || l.remaining() <= 0 {
+	if !c.wanted || c.again || c.token != 0 || !l.heads(c) || l.remaining() <= 0 {
 		return nil, 0, false
 	}
 	ctx, c.cancel = context.WithCancelCause(parent)

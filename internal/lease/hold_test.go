@@ -5,8 +5,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engine/enginetest"
 	"github.com/singleton-go/singleton/engine/ramengine"
+	"github.com/singleton-go/singleton/internal/lease"
 )
 
 func TestNoHoldBeginsBeforeTheOwnRecordWasSeenAtTheHead(t *testing.T) {
@@ -30,9 +32,18 @@ func TestNoHoldBeginsBeforeTheOwnRecordWasSeenAtTheHead(t *testing.T) {
 		a.Leave(nil)
 		synctest.Wait()
 		second.hold(b).mustLast()
-		b.Leave(nil)
-		if _, _, ok := b.Hold(t.Context()); ok {
-			t.Error("a claim that was left was held")
+	})
+}
+
+func TestNoHoldBeginsWhenTheClaimWasLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		c := p.candidate("m")
+		synctest.Wait()
+		p.doomAll(enginetest.Fate{Request: time.Second / 2}, enginetest.OpDelete)
+		c.Leave(nil)
+		if _, _, ok := c.Hold(t.Context()); ok || c.Heads() == 0 {
+			t.Errorf("a claim that was left, and whose record %d is still at the head, was held: %v", c.Heads(), ok)
 		}
 	})
 }
@@ -86,4 +97,38 @@ func TestNoHoldBeginsWhileThePlaceIsBeingGivenUpForANewOne(t *testing.T) {
 		h.mustLast()
 		mustHave(t, store, "election", p.queue("m"))
 	})
+}
+
+func TestHoldEndsAtOnceWithAnyUpdateThatShowsItsRecordNoLonger(t *testing.T) {
+	t.Parallel()
+	for name, update := range map[string]func(own engine.Record) engine.Update{
+		"a deletion": func(own engine.Record) engine.Update {
+			return engine.Update{Changes: []engine.Change{{Record: own, Deleted: true}}}
+		},
+		"another in its place": func(own engine.Record) engine.Update {
+			own.Created++
+			return engine.Update{Changes: []engine.Change{{Record: own}}}
+		},
+		"a new state": func(engine.Record) engine.Update { return engine.Update{Reset: true} },
+		"a new state with another in its place": func(own engine.Record) engine.Update {
+			own.Created++
+			return engine.Update{Reset: true, Changes: []engine.Change{{Record: own}}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				updates := make(chan engine.Update)
+				p := joinWith(t, store, lease.Config{Engine: byHand{store, updates}})
+				c := p.candidate("m")
+				synctest.Wait()
+				own := stored(t, store, p.queue("m"))[0]
+				updates <- engine.Update{AsOf: p.start, Changes: []engine.Change{{Record: own}}}
+				synctest.Wait()
+				h := p.hold(c)
+				p.until(time.Second)
+				updates <- update(own)
+				h.mustEnd(time.Second, lease.ErrLost)
+			})
+		})
+	}
 }

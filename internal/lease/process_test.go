@@ -38,6 +38,9 @@ type call struct {
 	at time.Duration // since the process was started
 }
 
+// forever is longer than anything that a test waits for, so that what never comes fails it.
+const forever = 24 * time.Hour
+
 // inBubble runs a test in virtual time, with a store of its own.
 func inBubble(t *testing.T, test func(t *testing.T, store *ramengine.Engine)) {
 	t.Helper()
@@ -72,7 +75,9 @@ func joinWith(t *testing.T, store *ramengine.Engine, c lease.Config) *process {
 	p.Lease = l
 	t.Cleanup(func() {
 		p.doom(nil)
-		if err := l.Close(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), forever)
+		defer cancel()
+		if err := l.Close(ctx); err != nil {
 			t.Error(err)
 		}
 		p.conn.Close()
@@ -181,7 +186,10 @@ type hold struct {
 // mustEnd waits for the end of the hold, which must come so long after the process was started.
 func (h *hold) mustEnd(at time.Duration, cause error) {
 	h.p.t.Helper()
-	<-h.ctx.Done()
+	select {
+	case <-h.ctx.Done():
+	case <-time.After(forever):
+	}
 	if got := time.Since(h.p.start); got != at || !errors.Is(context.Cause(h.ctx), cause) {
 		h.p.t.Errorf("the hold ended after %v: %v, want %v: %v", got, context.Cause(h.ctx), at, cause)
 	}
