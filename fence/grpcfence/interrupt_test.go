@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -136,6 +137,53 @@ func TestAWaitEndsWithTheCall(t *testing.T) {
 	_, err = call(t.Context(), server.as(t, term(7)), "")
 	if status.Code(err) != codes.Canceled || !strings.Contains(err.Error(), closing.Error()) || errors.Is(err, fence.ErrStale) {
 		t.Errorf("%v", err)
+	}
+}
+
+// counting counts what is done with a stream.
+type counting struct {
+	grpc.ServerStream
+	calls *atomic.Int64
+}
+
+func (c counting) RecvMsg(m any) error { c.calls.Add(1); return c.ServerStream.RecvMsg(m) }
+func (c counting) SendMsg(m any) error { c.calls.Add(1); return c.ServerStream.SendMsg(m) }
+
+// gRPC allows one receiver and one sender at a time, and those that were interrupted are still there.
+func TestAnInterruptedStreamIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	o, err := grpcfence.ServerOptions(grpcfence.Options{Resource: "ledger", Elections: []string{election}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int64
+	inFront := func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+		return handle(srv, counting{ss, &calls})
+	}
+	begun := make(chan struct{})
+	server := serveWith(t, ledger{
+		say: func(context.Context, string) (string, error) { return "", nil },
+		chat: func(s grpc.ServerStream) error {
+			close(begun)
+			m := &wrapperspb.StringValue{}
+			for range 100 {
+				if s.RecvMsg(m) == nil || s.SendMsg(m) == nil {
+					t.Error("an interrupted stream works")
+				}
+			}
+			return s.Context().Err()
+		},
+	}, append([]grpc.ServerOption{grpc.ChainStreamInterceptor(inFront)}, o...)...)
+	old := open(t.Context(), t, server.as(t, term(7)))
+	<-begun
+	if _, err := call(t.Context(), server.as(t, term(9)), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.RecvMsg(&wrapperspb.StringValue{}); !errors.Is(err, fence.ErrStale) {
+		t.Errorf("%v", err)
+	}
+	if n := calls.Load(); n > 1 {
+		t.Errorf("%d calls, one of them before the interruption", n)
 	}
 }
 
