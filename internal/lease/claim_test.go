@@ -52,19 +52,44 @@ func TestCandidateThatLeavesInAnyMomentLeavesNoRecord(t *testing.T) {
 	}
 }
 
-func TestCandidateThatLeftIsGoneNoLaterThanTheReply(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
-		p := join(t, store)
-		p.doomAll(enginetest.Fate{Refuse: errors.New("broken")}, enginetest.OpCreate)
-		c := p.candidate("m")
-		p.until(30 * time.Second) // the pauses between its tries have grown
-		c.Leave(nil)
-		select {
-		case <-c.Gone():
-		default:
-			t.Error("a claim without a record is not gone when it is left")
-		}
-	})
+// What fails is tried again after pauses that grow. None of them keeps a claim that has nothing to wait for any more.
+func TestCandidateThatLeftIsGoneAsSoonAsThatIsKnown(t *testing.T) {
+	t.Parallel()
+	refused := enginetest.Fate{Refuse: errors.New("no")}
+	for name, test := range map[string]struct {
+		op      enginetest.Op
+		fate    enginetest.Fate
+		happens func(p *process, c *lease.Claim)
+	}{
+		"without a record": {enginetest.OpCreate, refused, func(_ *process, c *lease.Claim) {
+			c.Leave(nil)
+		}},
+		"with a record that nobody confirmed": {enginetest.OpCreate, enginetest.Fate{Fail: errors.New("no")}, func(_ *process, c *lease.Claim) {
+			c.Leave(nil)
+		}},
+		"with a record that another removes": {enginetest.OpDelete, refused, func(p *process, _ *lease.Claim) {
+			removeByForce(p.t, p.store, p.queue("m"))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				p := join(t, store)
+				p.doomAll(test.fate, test.op)
+				c := p.candidate("m")
+				synctest.Wait()
+				if test.op == enginetest.OpDelete {
+					c.Leave(nil)
+				}
+				p.until(time.Minute)
+				test.happens(p, c)
+				<-c.Gone()
+				if took := time.Since(p.start) - time.Minute; took != 0 {
+					t.Errorf("it was gone after %v, want at once", took)
+				}
+				mustHave(t, store, "election")
+			})
+		})
+	}
 }
 
 // The watch comes on another way than the replies, and may be ahead.

@@ -262,6 +262,7 @@ func TestSuspensionCountsAsTimeThatPassed(t *testing.T) {
 				h.Check()
 			}
 			p.until(renewal)
+			suspend(p, 15*time.Millisecond)
 			p.doomAll(enginetest.Fate{Dropped: true}, enginetest.OpRenew)
 			h.mustEnd(renewal+reach, lease.ErrLost)
 		},
