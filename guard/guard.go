@@ -13,7 +13,7 @@ import (
 	"github.com/singleton-go/singleton/guard/tether"
 )
 
-// called says that Main was called.
+// called says that Main was called, with a function.
 var called atomic.Bool
 
 const (
@@ -51,7 +51,7 @@ func ready() error {
 	case !tether.Supported:
 		return fmt.Errorf("guard: not on this system: %w", errors.ErrUnsupported)
 	case !called.Load():
-		return errors.New("guard: guard.Main was not called: it must come first in main")
+		return errors.New("guard: guard.Main was not called, with a function that opens the engine: it must come first in main")
 	}
 	return nil
 }

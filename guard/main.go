@@ -30,7 +30,7 @@ func Main(open func(ctx context.Context) (engine.Engine, error)) {
 		os.Exit(0) //nolint:forbidigo // this process was a guard, and its program is not to run
 	}
 	ownInit(open)
-	called.Store(true)
+	called.Store(open != nil)
 }
 
 // serve is the life of a guard process.

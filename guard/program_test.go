@@ -182,13 +182,13 @@ type process struct {
 
 	in  io.Writer
 	out *bufio.Scanner
-	log *log
+	log *journal
 }
 
 // start starts the program on a store; it has its guard when it gives its first answer.
 func start(t *testing.T, s *store, change ...func(*exec.Cmd)) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(os.Args[0], "one", "two"), log: &log{}}
+	p := &process{Cmd: exec.Command(os.Args[0], "one", "two"), log: &journal{}}
 	p.Env = append(os.Environ(), storeVariable+"="+s.socket, "GORACE=atexit_sleep_ms=0")
 	p.Stderr = p.log
 	p.WaitDelay = 10 * time.Second

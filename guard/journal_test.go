@@ -7,26 +7,26 @@ import (
 	"testing"
 )
 
-// A log is what a process writes to its standard error.
-type log struct {
+// A journal is what a process writes to its standard error.
+type journal struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (l *log) Write(p []byte) (int, error) {
+func (l *journal) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
 }
 
-func (l *log) String() string {
+func (l *journal) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
 // await waits for some text.
-func (l *log) await(t *testing.T, text string) {
+func (l *journal) await(t *testing.T, text string) {
 	t.Helper()
 	within(t, text, func() bool { return strings.Contains(l.String(), text) })
 }
