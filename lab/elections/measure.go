@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,7 +20,7 @@ import (
 )
 
 const (
-	atOnce   = 128             // bare creations under way
+	atOnce   = 128             // bare creations, or campaigns, under way
 	together = 100             // creations in one transaction
 	patience = 2 * time.Minute // for one contest
 )
@@ -117,32 +118,32 @@ func bare(ctx context.Context, client *clientv3.Client, n int, op func(int, clie
 		return 0, err
 	}
 	begun := time.Now()
-	next, failed := make(chan int), make(chan error, atOnce)
+	err = crowd(ctx, (n+each-1)/each, func(ctx context.Context, i int) error {
+		_, err := client.Do(ctx, op(i*each, lease.ID))
+		return err
+	})
+	took := time.Since(begun)
+	_, revoked := client.Revoke(ctx, lease.ID)
+	return took, errors.Join(err, revoked)
+}
+
+// crowd does n things, many at once: more would make the server refuse some. The first error ends it.
+func crowd(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range atOnce {
 		wg.Go(func() {
-			for first := range next {
-				if _, err := client.Do(ctx, op(first, lease.ID)); err != nil {
-					failed <- err
-					return
+			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if err := do(ctx, i); err != nil {
+					stop(err)
 				}
 			}
 		})
 	}
-	for first := 0; first < n && err == nil; first += each {
-		select {
-		case next <- first:
-		case err = <-failed:
-		}
-	}
-	close(next)
 	wg.Wait()
-	took := time.Since(begun)
-	if len(failed) > 0 {
-		err = errors.Join(err, <-failed)
-	}
-	_, revoked := client.Revoke(ctx, lease.ID)
-	return took, errors.Join(err, revoked)
+	return context.Cause(ctx)
 }
 
 // singleton enters n elections and waits until it leads in all.
@@ -198,14 +199,8 @@ func concurrent(ctx context.Context, client *clientv3.Client, prefix string, n i
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	begun := time.Now()
-	done := make(chan error, n)
-	for i := range n {
-		go func() {
-			done <- concurrency.NewElection(s, fmt.Sprintf("%s/%d", prefix, i)).Campaign(ctx, "candidate")
-		}()
-	}
-	for range n {
-		err = errors.Join(err, <-done)
-	}
+	err = crowd(ctx, n, func(ctx context.Context, i int) error {
+		return concurrency.NewElection(s, fmt.Sprintf("%s/%d", prefix, i)).Campaign(ctx, "candidate")
+	})
 	return time.Since(begun), err
 }

@@ -186,6 +186,10 @@ func TestLeaderAndObserverMeanTheSameOnBothSides(t *testing.T) {
 	if !strings.HasPrefix(string(kv.Key), queue+"/") || strings.Count(string(kv.Key), "/") != strings.Count(queue, "/")+1 {
 		t.Errorf("key %s, want %s/ and the session", kv.Key, queue)
 	}
+	seen := theirs.Observe(t.Context())
+	if r := <-seen; string(r.Kvs[0].Value) != "0b63cdb5-2f6c-4d10-8d4f-4b6bd0a3b0ab" {
+		t.Errorf("they observe %s, want our ID", r.Kvs[0].Value)
+	}
 	won := make(chan error, 1)
 	go func() { won <- theirs.Campaign(t.Context(), "theirs") }()
 	if err := term.Resign(t.Context()); err != nil {
