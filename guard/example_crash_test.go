@@ -2,8 +2,7 @@ package guard_test
 
 import (
 	"context"
-	"log"
-	"log/slog"
+	"fmt"
 
 	"github.com/singleton-go/singleton"
 	"github.com/singleton-go/singleton/engine"
@@ -13,29 +12,33 @@ import (
 
 // The main function of a program whose crash costs milliseconds.
 func Example_crash() {
-	guard.Main(open) // in the guard process it never returns
-	ctx, stop := singleton.Signals(context.Background())
+	guard.Main(open) // comes first: in the guard process it never returns
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 
 	eng, err := open(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	rt, err := singleton.New(eng, singleton.Config{Prefix: "/my-app", Guard: true, Logger: slog.Default()})
+	rt, err := singleton.New(eng, singleton.Config{Prefix: "/my-app", Guard: true})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	if err := rt.Run(ctx, singleton.Worker("data-sync", singleton.RunnerFunc(work))); err != nil {
-		log.Fatal(err)
+	err = rt.Run(ctx, singleton.Worker("data-sync", singleton.RunnerFunc(func(ctx context.Context) error {
+		fmt.Println("if this process dies now, another takes over at once")
+		stop() // the example has shown enough
+		<-ctx.Done()
+		return nil
+	})))
+	if err != nil {
+		fmt.Println(err)
 	}
+	// Output: if this process dies now, another takes over at once
 }
 
-// open opens the engine, in the program and in its guard. A store in memory is for tests: a guard can't reach it.
+// open opens the engine, in the program and in its guard. This one is for tests: no other process reaches a store in memory.
 func open(context.Context) (engine.Engine, error) {
 	return ramengine.New(), nil
-}
-
-func work(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
 }
