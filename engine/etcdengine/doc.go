@@ -4,9 +4,12 @@
 // # What stands for what
 //
 //   - A session is a lease, and its ID is the lease's id in lower-case hex. Etcd grants whole seconds, and never fewer than
-//     its election timeout allows, so a granted TTL may be longer than the wanted one.
+//     its election timeout allows, so a granted TTL may be longer than the wanted one. Where the reply to a grant is lost, a
+//     lease is left behind that holds nothing, and ends by itself after its TTL.
 //   - A record is a key under that lease. Created is its create revision: one counter for the whole store, agreed on by a
 //     quorum, which is what makes "the lowest Created leads" sound.
+//   - Creations of a session that wait at the same time share a transaction, in which each stands or falls by itself. Those of
+//     one queue never do: all records of a transaction have the same revision.
 //   - An update is what one watch response holds: whole revisions. A lease that ends deletes all its keys in one revision.
 //
 // # What is known, and from when
@@ -28,7 +31,8 @@
 //
 // # The caller's client
 //
-// The client is the caller's, with its endpoints, TLS, users and keepalive settings; no promise here depends on them. The engine
+// The client is the caller's, with its endpoints, TLS, users and keepalive settings; no promise here depends on them. How soon a
+// process is back that has one endpoint, and whose connection died without a word, does depend on the keepalive. The engine
 // uses the client's connection and not its KV, Lease and Watcher fields, so a wrapper put there (as package namespace does)
 // has no effect. Watches are plain streams of their own: the client library's watcher resumes by itself after it was
 // disconnected, and would do so on a store that went back, without a word.
