@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -90,7 +91,7 @@ func await(t *testing.T, url, what string, is func(discovery.Cluster) bool) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	d, err := discovery.Open(s.Engine, discovery.Config{Prefix: s.Prefix, Observer: true})
+	d, err := discovery.Open(s.Engine, discovery.Config{Prefix: cmp.Or(s.Prefix, defaultPrefix), Observer: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,23 @@ package main
 import (
 	"os"
 	"testing"
+
+	"github.com/singleton-go/singleton/cmd/singleton/internal/shim"
 )
 
-// programVariable makes this test's binary the program itself, for tests that need a process of it.
+// programVariable makes this test's binary the program itself, for tests that need a process of it, or the command that
+// 'singleton run' runs.
 const programVariable = "SINGLETON_TEST_PROGRAM"
 
+// commands are what the test's binary can be beside the program, by its first argument.
+var commands = map[string]func(args []string) int{}
+
 func TestMain(m *testing.M) {
+	shim.Main()
 	if os.Getenv(programVariable) != "" {
+		if command := commands[append(os.Args, "")[1]]; command != nil {
+			os.Exit(command(os.Args[2:]))
+		}
 		main()
 	}
 	code := m.Run()

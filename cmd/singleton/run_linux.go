@@ -30,6 +30,9 @@ func (o *runOptions) run(cmd *cobra.Command, args []string) error {
 	if o.name == "" {
 		return runFailure(exitRunFailed, wrongUsage(cmd, errors.New("--name: say what may run in one place at a time")))
 	}
+	if o.grace < 0 {
+		return runFailure(exitRunFailed, wrongUsage(cmd, fmt.Errorf("--grace %v: must not be negative", o.grace)))
+	}
 	path, err := lookPath(args[0])
 	if err != nil {
 		return err
@@ -50,8 +53,7 @@ func (o *runOptions) run(cmd *cobra.Command, args []string) error {
 		Timing: discovery.Timing{TTL: o.ttl, Drain: o.drain},
 	})
 	if err != nil {
-		err = cmp.Or(errors.Unwrap(err), err) // without the name of this program, which is said anyway
-		return runFailure(exitRunFailed, errors.Join(wrongUsage(cmd, err), owner.Stop()))
+		return runFailure(exitRunFailed, errors.Join(wrongUsage(cmd, bare(err)), owner.Stop()))
 	}
 	j := &job{o: *o, path: path, args: args, owner: owner, rt: rt, log: log, stderr: cmd.ErrOrStderr()}
 	return errors.Join(j.live(cmd.Context()), owner.Stop())
@@ -118,8 +120,11 @@ func (j *job) live(ctx context.Context) error {
 		}
 		return j.result
 	}
-	return runFailure(exitRunFailed, err)
+	return runFailure(exitRunFailed, bare(err))
 }
+
+// bare takes the name of the library from an error, which is that of this program.
+func bare(err error) error { return cmp.Or(errors.Unwrap(err), err) }
 
 // say tells people what happens, in one line.
 func (j *job) say(format string, args ...any) {
@@ -148,6 +153,7 @@ func (j *job) Run(ctx context.Context) error {
 	node := j.node()
 	j.say("leads as %s, token %d", node, term.Token())
 	t := d.Timing()
+	defer context.AfterFunc(ctx, func() { j.say("stops the command: %v", context.Cause(ctx)) })()
 	out, err := j.owner.Run(ctx, shim.Command{
 		Path: j.path, Args: j.args, Grace: j.o.grace, Drain: t.Drain,
 		Env: []string{
@@ -184,10 +190,11 @@ func (j *job) begin() bool {
 func (j *job) judge(ctx context.Context, out shim.Outcome) error {
 	cause := context.Cause(ctx)
 	switch {
-	case errors.Is(cause, singleton.ErrLost), out.Untrusted:
-		return j.again("leadership was lost, and the command stopped", cmp.Or(cause, errUntrusted))
-	case errors.Is(cause, election.ErrAsked):
-		return j.again("asked to make way, and the command stopped", cause)
+	case errors.Is(cause, singleton.ErrLost), errors.Is(cause, election.ErrAsked):
+		return j.again(cause)
+	case out.Untrusted:
+		j.say("%v", errUntrusted)
+		return j.again(errUntrusted)
 	case out.Refused != nil:
 		j.through(refusal(j.args[0], out.Refused))
 		return out.Refused
@@ -201,16 +208,16 @@ func (j *job) judge(ctx context.Context, out shim.Outcome) error {
 	return nil
 }
 
-var errUntrusted = errors.New("this process was stopped for too long")
+var errUntrusted = errors.New("this process was stopped for too long: the shim has stopped the command")
 
 // again waits for the next term, or with --once gives up.
-func (j *job) again(what string, err error) error {
+func (j *job) again(why error) error {
 	if j.o.once {
-		j.through(runFailure(exitHeld, errors.New(what)))
-		return err
+		j.through(runFailure(exitHeld, why))
+		return why
 	}
-	j.say("%s: %v", what, err)
-	return err
+	j.say("queues again")
+	return why
 }
 
 func refusal(command string, err error) error {

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/singleton-go/singleton/engine/etcdengine/etcdtest"
+)
+
+// slow is a TTL that no test waits for: who takes over within it was told to.
+const slow = "--ttl 2m"
+
+func TestNobodyStartsBeforeAllOfAKilledOneAreGone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		victim func(t *testing.T, leader *program, first term) []int
+	}{
+		{"command", func(_ *testing.T, _ *program, first term) []int { return []int{first.pid("command")} }},
+		{"run", func(_ *testing.T, leader *program, _ term) []int { return []int{leader.Process.Pid} }},
+		{"shim", func(t *testing.T, leader *program, _ term) []int { return []int{leader.shim(t)} }},
+		{"command and run", func(_ *testing.T, leader *program, first term) []int {
+			return []int{first.pid("command"), leader.Process.Pid}
+		}},
+		{"command and shim", func(t *testing.T, leader *program, first term) []int {
+			return []int{first.pid("command"), leader.shim(t)}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			onEachStore(t, func(t *testing.T, s scene) {
+				leader, first, _ := s.pair(t, slow+" --grace 100ms", "-daemon", "daemon")
+				signalTo(t, syscall.SIGKILL, c.victim(t, leader, first)...)
+				s.awaitTerm(first.token, of("command", "daemon"))
+				if code := leader.code(t); code != 137 {
+					t.Errorf("exit code %d, want 137", code)
+				}
+			})
+		})
+	}
+}
+
+// The kernel kills the command with its shim, and nobody is left to end the session: it expires.
+func TestRunAndShimKilledAtOnceOnEtcd(t *testing.T) {
+	t.Parallel()
+	s := scene{record(t), store(t)}
+	leader, first, _ := s.pair(t, "--ttl 5s", "")
+	signalTo(t, syscall.SIGKILL, leader.Process.Pid, leader.shim(t))
+	s.awaitTerm(first.token, of("command"))
+}
+
+// What escapes then, keeps the session: it has inherited its lock.
+func TestRunAndShimKilledAtOnceInADirectory(t *testing.T) {
+	t.Parallel()
+	s := scene{record(t), directory(t)}
+	leader, first, _ := s.pair(t, slow, "-daemon", "daemon")
+	signalTo(t, syscall.SIGKILL, leader.Process.Pid, leader.shim(t))
+	s.awaitDeath(first.pid("command"))
+	s.awaitMore(first.token, "daemon", 500) // a second, in which nobody else may start
+	signalTo(t, syscall.SIGKILL, first.pid("daemon"))
+	s.awaitTerm(first.token, of("command", "daemon"))
+}
+
+func TestStoppedRunLosesItsCommandInTime(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s scene) {
+		leader, first, _ := s.pair(t, "--ttl 5s", "-trap -daemon", "daemon")
+		signalTo(t, syscall.SIGSTOP, leader.Process.Pid)
+		s.awaitTerm(0, of("term"))
+		s.awaitDeath(first.pid("command"), first.pid("daemon"))
+		if s.url[:4] == "file" { // it keeps its place there, for as long as it is stopped
+			if n := s.count(); n != 1 {
+				t.Errorf("%d terms while the leader is stopped, want 1", n)
+			}
+			signalTo(t, syscall.SIGCONT, leader.Process.Pid)
+		}
+		s.awaitTerm(first.token, of("command", "daemon"))
+	})
+}
+
+// The kernel continues a stopped shim when its owner dies.
+func TestRunKilledWhileItsShimIsStopped(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s scene) {
+		leader, first, _ := s.pair(t, slow, "-daemon", "daemon")
+		signalTo(t, syscall.SIGSTOP, leader.shim(t))
+		signalTo(t, syscall.SIGKILL, leader.Process.Pid)
+		s.awaitTerm(first.token, of("command", "daemon"))
+	})
+}
+
+func TestRunToldToStopWhileItsShimIsStopped(t *testing.T) {
+	t.Parallel()
+	onEachStore(t, func(t *testing.T, s scene) {
+		leader, first, _ := s.pair(t, slow+" --grace 100ms", "-daemon", "daemon")
+		signalTo(t, syscall.SIGSTOP, leader.shim(t))
+		signalTo(t, syscall.SIGTERM, leader.Process.Pid)
+		s.awaitTerm(first.token, of("command", "daemon"))
+		if code := leader.code(t); code != 137 {
+			t.Errorf("exit code %d, want 137", code)
+		}
+	})
+}
+
+func TestEtcdAwayForLongerThanTheTTL(t *testing.T) {
+	t.Parallel()
+	m, err := etcdtest.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Stop)
+	s := scene{record(t), storeOn(m, t.Name())}
+	_, first, _ := s.pair(t, "--ttl 5s", "-trap -daemon", "daemon")
+	m.Stop()
+	s.awaitTerm(0, of("term"))
+	s.awaitDeath(first.pid("command"), first.pid("daemon"))
+	time.Sleep(3 * time.Second) // for the TTL to be over; whoever leads too early would be heard
+	if n := s.count(); n != 1 {
+		t.Errorf("%d terms while the store is away, want 1", n)
+	}
+	if err := m.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitTerm(first.token, of("command", "daemon"))
+}
