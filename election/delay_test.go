@@ -2,6 +2,7 @@ package election_test
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,22 +39,33 @@ func leaderAndNext(t *testing.T, store *ramengine.Engine) (a, b *stand) {
 func TestTakeoverDelayIsWaitedAfterAnEndThatWasNotClean(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		end  func(a, b *stand)
-		gone time.Duration // until the leader's record is gone
+		clean bool // the end before this one was
+		end   func(a, b *stand)
+		gone  time.Duration // until the leader's record is gone
 	}{
-		"as that of a leader that died":    {func(a, _ *stand) { endSession(a.member) }, 0},
-		"as that which was not seen":       {func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
-		"as that which could not be noted": {func(a, _ *stand) { a.doom(enginetest.OpCreate, drop); a.cancel() }, 2 * callTimeout},
-		"though the one before was clean":  {nil, 0},
+		"as that of a leader that died":    {false, func(a, _ *stand) { endSession(a.member) }, 0},
+		"as that which was not seen":       {false, func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
+		"as that which could not be noted": {false, func(a, _ *stand) { a.doom(enginetest.OpCreate, drop); a.cancel() }, 2 * callTimeout},
+		"though the one before was clean":  {true, func(a, _ *stand) { endSession(a.member) }, 0},
+		"though the one before was seen":   {true, func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
+		"though another record says so": {false, func(a, b *stand) {
+			s, token := foreign(a.t, a.store), strconv.FormatUint(a.term().Token(), 10)
+			for key, value := range map[string]string{"other/m/1": token, "released/other/1": token, "released/m/1": "1", "wish/m/1": token} {
+				if _, err := s.Create(a.t.Context(), "election//t/"+key, []byte(value)); err != nil {
+					a.t.Error(err)
+				}
+			}
+			synctest.Wait()
+			endSession(a.member)
+		}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 				a, b := leaderAndNext(t, store)
-				if test.end == nil {
+				if test.clean {
 					a.cancel()
 					b.mustLead()
 					a, b = b, a.lead(delayed())
-					test.end = func(a, _ *stand) { endSession(a.member) }
 				}
 				time.Sleep(time.Second)
 				begun := time.Now()
@@ -144,5 +156,27 @@ func TestTermBeginsAfterTheTakeoverDelayOnlyWhereItIsTrusted(t *testing.T) {
 		b.harm(nil)
 		b.conn.ResetWatches()
 		b.mustLead()
+	})
+}
+
+// What others in the queue do after a clean end makes it no less clean.
+func TestCleanEndIsRememberedUntilTheTermBegins(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		a, b := leaderAndNext(t, store)
+		c := join(t, store, "c").lead(delayed())
+		b.doom(enginetest.OpRenew, enginetest.Fate{Lost: true}) // they arrive, but b does not know
+		time.Sleep(ttl)
+		a.cancel()
+		synctest.Wait()
+		c.cancel()
+		time.Sleep(time.Second)
+		b.mustWait()
+		b.harm(nil)
+		healed := time.Now()
+		time.Sleep(2 * callTimeout)
+		b.mustLead()
+		if after := b.term().Since().Sub(healed); after > 2*callTimeout {
+			t.Errorf("the term began %v after trust could come back", after)
+		}
 	})
 }

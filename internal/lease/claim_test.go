@@ -148,6 +148,37 @@ func TestNewCandidacyIsNotHarmedByALateSightOfTheOldOne(t *testing.T) {
 	})
 }
 
+func TestSettledReturnsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		end  func(p *process, c *lease.Claim)
+		want error
+	}{
+		"as the record is written": {func(p *process, _ *lease.Claim) { p.doom(nil) }, nil},
+		"as the claim was left":    {func(_ *process, c *lease.Claim) { c.Leave(nil) }, nil},
+		"as the lease was closed":  {func(p *process, _ *lease.Claim) { p.doom(nil); <-p.close(context.Background()) }, lease.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				p := join(t, store)
+				p.doomAll(enginetest.Fate{Refuse: errors.New("no")}, enginetest.OpOpen)
+				c := must(t)(p.Record("/t/a", "1"))
+				ctx, cancel := context.WithTimeout(t.Context(), forever)
+				defer cancel()
+				time.AfterFunc(time.Second, func() { test.end(p, c) })
+				for range 2 { // while it waits, and when that is over
+					if err := c.Settled(ctx); !errors.Is(err, test.want) {
+						t.Errorf("error %v, want %v", err, test.want)
+					}
+				}
+				if took := time.Since(p.start); took > 5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
 func TestSecondCandidacyOfOneSessionIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 		p := join(t, store)
