@@ -2,7 +2,9 @@ package guard
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -40,16 +42,23 @@ func serve(end *tether.End, open func(ctx context.Context) (engine.Engine, error
 	_ = end.Send(answer{Ready: true}) // the end of the process is noticed below
 	w := NewWard(open)
 	go w.Connect(context.Background(), problems(end)) // until this process ends
-	attend(end, w)
+	if err := attend(end, w); err != nil {            // the process may be there: it starts another guard
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
 	_ = w.End(context.Background()) // nobody is left to hear of an error
 }
 
-// attend heeds what a process tells of its sessions, until it is gone.
-func attend(end *tether.End, w *Ward) {
+// attend heeds what a process tells of its sessions. It returns nil when the process is gone.
+func attend(end *tether.End, w *Ward) error {
 	for {
 		var m Message
-		if end.Receive(&m) != nil {
-			return
+		err := end.Receive(&m)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 		w.Heed(m)
 	}

@@ -68,8 +68,10 @@ func (p *initProcess) run(open func(ctx context.Context) (engine.Engine, error))
 	go w.Connect(context.Background(), p.problem) // until this process ends
 	told := make(chan struct{})
 	go func() {
-		attend(p.tether, w)
-		close(told)
+		defer close(told)
+		if err := attend(p.tether, w); err != nil {
+			p.log.Warn("guard hears of no more sessions", "err", err)
+		}
 	}()
 	status := p.supervise()
 	endOthers()

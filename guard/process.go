@@ -77,7 +77,8 @@ func (p *process) await(ctx context.Context) error {
 	case <-p.ready:
 		return nil
 	case <-p.over:
-		return fmt.Errorf("ended at once: %w: %s", p.wait(), p.output.begin)
+		err := p.wait()
+		return fmt.Errorf("ended at once: %w: %s", err, bytes.TrimSpace(p.output.begin))
 	case <-ctx.Done():
 		p.log.Warn("guard is slow to come", "pid", p.PID())
 		return nil

@@ -37,10 +37,15 @@ func NewWard(open func(ctx context.Context) (engine.Engine, error)) *Ward {
 }
 
 // Connect opens the engine, so that it is ready when it is needed. It tries until it has succeeded or ctx ends, and tells each
-// failure to problem, and success by nil. The engine is opened with ctx, which should end no earlier than the ward is used.
+// failure to problem, and success by nil. The engine is opened with ctx, which should end no earlier than the ward is used. One
+// that can't end sessions is a failure for good.
 func (w *Ward) Connect(ctx context.Context, problem func(error)) {
 	for rest := firstTry; ; rest = min(2*rest, lastTry) {
 		e, err := w.open(ctx)
+		if _, ok := e.(engine.Ender); err == nil && !ok {
+			problem(fmt.Errorf("%T can't end the sessions of other processes: %w", e, errors.ErrUnsupported))
+			return
+		}
 		if err == nil {
 			w.engine = e
 			close(w.opened)

@@ -10,9 +10,11 @@ import (
 	"time"
 )
 
-// sendLimit bounds the sending of one message. Only a helper that has stopped reading for thousands of messages makes anybody
+// sendLimit bounds the sending of one message. Only a process that has stopped reading for thousands of messages makes anybody
 // wait at all.
 const sendLimit = 250 * time.Millisecond
+
+var errBroken = errors.New("an earlier message was not sent")
 
 // An End is one process's end of a tether: two pipes, and JSON messages on them. Its methods may be called from several
 // goroutines, but only one of them may receive.
@@ -23,8 +25,9 @@ type End struct {
 	pidfd     *os.File // of the process at the other end; nil where there is none
 	following sync.WaitGroup
 
-	mu  sync.Mutex
-	out *os.File
+	mu     sync.Mutex
+	out    *os.File
+	broken bool // half a message may have been sent
 }
 
 // NewEnd makes an end of the pipes that this process reads from and writes to, as [os.Pipe] or [Take] have made them. The end
@@ -35,17 +38,23 @@ func NewEnd(r, w *os.File) *End {
 }
 
 // Send sends one message, in one write. What was sent arrives also if this process dies in the next instant. An error means
-// that the other process is gone, or doesn't read; nothing more can be sent then.
-func (e *End) Send(message any) error {
+// that the other process is gone, or doesn't read; nothing more can be sent then. The pipe stays open: its end would mean that
+// this process is gone.
+func (e *End) Send(message any) error { return e.send(message, sendLimit) }
+
+func (e *End) send(message any, limit time.Duration) error {
 	text, err := json.Marshal(message)
 	if err != nil {
 		return fmt.Errorf("tether: send: %w", err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	_ = e.out.SetWriteDeadline(time.Now().Add(sendLimit)) // where this fails, Write does too
+	if e.broken {
+		return fmt.Errorf("tether: send: %w", errBroken)
+	}
+	_ = e.out.SetWriteDeadline(time.Now().Add(limit)) // where this fails, Write does too
 	if _, err := e.out.Write(append(text, '\n')); err != nil {
-		_ = e.out.Close() // half a message may have been sent
+		e.broken = true
 		return fmt.Errorf("tether: send: %w", err)
 	}
 	return nil

@@ -8,10 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // Supported says whether there are helpers on this system.
 const Supported = true
+
+// argsLimit bounds the sending of arguments that don't fit into a pipe: the helper must have come up to read them.
+const argsLimit = 10 * time.Second
 
 // A Helper is a helper process, as its owner sees it.
 type Helper struct {
@@ -62,10 +66,14 @@ func (h *Helper) start() error {
 	pidfd := self()
 	defer pidfd.Close() // also of nil
 	h.cmd.ExtraFiles = append([]*os.File{theirIn, theirOut, pidfd}, h.cmd.ExtraFiles...)
+	// The greeting is in the pipe before there is a helper, which so knows of the pidfd whatever happens to this process.
+	if err := h.Send(greeting{Version: version, Pidfd: pidfd != nil}); err != nil {
+		return errors.Join(err, h.Close())
+	}
 	if err := h.cmd.Start(); err != nil {
 		return errors.Join(err, h.Close())
 	}
-	if err := h.Send(hello{Version: version, Args: os.Args, Pidfd: pidfd != nil}); err != nil {
+	if err := h.send(os.Args, argsLimit); err != nil {
 		return errors.Join(err, h.cmd.Process.Kill(), h.Wait())
 	}
 	return nil

@@ -19,10 +19,9 @@ const (
 
 const version = 1
 
-// A hello is the first message to a helper.
-type hello struct {
+// A greeting is the first message to a helper; the second one is the arguments.
+type greeting struct {
 	Version int
-	Args    []string
 	Pidfd   bool // there is one
 }
 
@@ -55,22 +54,21 @@ func inherit(name string) (*End, error) {
 		return nil, err
 	}
 	e := NewEnd(in, out)
-	var h hello
-	if err := e.Receive(&h); err != nil {
+	var g greeting
+	if err := e.Receive(&g); err != nil {
 		return nil, err
 	}
-	if h.Version != version {
+	if g.Version != version {
 		return nil, errors.New("the owner runs another version of this program")
 	}
-	if h.Pidfd {
+	if g.Pidfd {
 		pidfd, err := take(fdPidfd)
 		if err != nil {
 			return nil, err
 		}
 		e.follow(pidfd)
 	}
-	os.Args = h.Args
-	return e, nil
+	return e, e.Receive(&os.Args)
 }
 
 // Take makes a file of the end of a pipe that this process has inherited, for [NewEnd]. No child inherits it again.

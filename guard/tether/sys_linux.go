@@ -41,8 +41,9 @@ func awaitEnd(pidfd *os.File) error {
 		return err
 	}
 	return raw.Read(func(fd uintptr) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return err == nil && n > 0
+		state := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		_, err := unix.Poll(state, 0)
+		return err == nil && state[0].Revents&unix.POLLIN != 0
 	})
 }
 

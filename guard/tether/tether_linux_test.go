@@ -2,15 +2,16 @@ package tether_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/singleton-go/singleton/guard/tether"
 )
@@ -31,10 +32,15 @@ func TestMain(m *testing.M) {
 			fmt.Fprint(os.Stderr, err)
 			os.Exit(3)
 		}
-		if err := end.Send(append(os.Args, text)); err != nil {
+		if err := end.Send(answer(text)); err != nil {
 			os.Exit(1)
 		}
 	}
+}
+
+// answer is short also where the arguments are long.
+func answer(text string) string {
+	return fmt.Sprintf("%s: %d arguments, %x", text, len(os.Args), sha256.Sum256([]byte(strings.Join(os.Args, "\x00"))))
 }
 
 func TestHelperAnswersAndEndsWithItsOwner(t *testing.T) {
@@ -49,11 +55,11 @@ func TestHelperAnswersAndEndsWithItsOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
+	var got string
 	if err := errors.Join(h.Send("hello"), h.Receive(&got)); err != nil {
 		t.Fatal(err)
 	}
-	if want := append(slices.Clone(os.Args), "hello"); !slices.Equal(got, want) {
+	if want := answer("hello"); got != want {
 		t.Errorf("answer %q, want %q", got, want)
 	}
 	if err := h.Close(); err != nil {
@@ -143,18 +149,53 @@ func TestHalfAMessageIsNone(t *testing.T) {
 	}
 }
 
+// The pipe stays open then: who reads its end takes it for the end of this process.
 func TestSendWaitsForNobodyForLong(t *testing.T) {
 	t.Parallel()
-	a, _ := pair(t)
+	a, b := pair(t)
+	sent := 0
 	err := error(nil)
-	for err == nil {
-		err = a.Send("to one who does not read")
+	for ; err == nil; sent++ {
+		err = a.Send(sent)
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("sent: %v", err)
 	}
-	if err := a.Send("more"); !errors.Is(err, os.ErrClosed) {
-		t.Errorf("sent after half a message: %v", err)
+	if err := b.Receive(new(int)); err != nil {
+		t.Errorf("received: %v", err)
+	}
+	if err := a.Send(sent); err == nil {
+		t.Error("sent after half a message")
+	}
+	for range sent - 2 {
+		if err := b.Receive(new(int)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error)
+	go func() { ended <- b.Receive(new(int)) }()
+	select {
+	case err := <-ended:
+		t.Errorf("the other one received %v while this one lives", err)
+	case <-time.After(10 * time.Millisecond): // this can't fail for noise, only miss a fault
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, io.EOF) {
+		t.Errorf("then %v, want the end", err)
+	}
+}
+
+func TestArgumentsMayBeManyMoreThanAPipeHolds(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestHelperAnswersAndEndsWithItsOwner$")
+	for range 100 {
+		cmd.Args = append(cmd.Args, strings.Repeat("x", 10_000))
+	}
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %.1000s", err, out)
 	}
 }
 
