@@ -42,8 +42,9 @@ type inside struct {
 // successors, and what it does is still done before they begin.
 //
 // Do returns a [*StaleError] without calling effect if a newer term has come, even if only to wait; [ErrNoTerm] and
-// [ErrInvalid] as [Validate] and [ValidateResource] do; and ctx's cause if it ends before effect was called, even then the token may count as seen. An effect must not
-// call Do with a newer term of the same resource and election: it would wait for itself.
+// [ErrInvalid] as [Validate] and [ValidateResource] do; and ctx's cause if it ends before effect was called (even then the
+// token may count as seen). An effect must not call Do with a newer term of the same resource and election: it would wait for
+// itself.
 func (g *Gate) Do(ctx context.Context, resource string, term Term, effect func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -20,7 +20,8 @@
 //
 // # Limits
 //
-//   - What is written without this package is not fenced, and neither is a [clientv3.KV] that does not send transactions to etcd.
+//   - What is written without this package is not fenced, and who deletes its keys makes it forget. A [clientv3.KV] must send
+//     transactions to etcd as they are.
 //   - A transaction whose answer got lost has happened or has not; etcd's client says so with the context's error or with one of
 //     the connection's. It may be sent again if its work may happen twice.
 //   - Of the operations that etcd allows in a transaction (--max-txn-ops, 128) a fenced one takes 1, and 1 for each resource.

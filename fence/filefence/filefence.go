@@ -20,7 +20,8 @@
 //
 //   - One machine, and a file system of its own: locks and renames over NFS are not what they are here. Linux, macOS and the BSDs; elsewhere
 //     every call returns [errors.ErrUnsupported].
-//   - A file is known by its path, symbolic links resolved. Two hard links are two files.
+//   - A file is known by its path, symbolic links resolved. Two hard links are two files, and so is a file that is mounted
+//     somewhere by itself: mount its folder.
 //   - A process that is stopped (SIGSTOP) inside a call holds the lock until it goes on or dies, and newer terms wait for as long as their
 //     contexts let them.
 //   - Who writes to the file without this package, or removes what lies beside it, is not fenced. To rotate a file that is

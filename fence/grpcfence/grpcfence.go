@@ -22,6 +22,8 @@
 // fence/sqlfence. Several servers in front of one database must do so, since each has a gate of its own. What the database
 // refuses is told to the client as what the gate refuses, if the handler returns the error.
 //
+// What a handler leaves running when it returns is not fenced.
+//
 // Whoever can send calls can name any token, and a very high one shuts all real terms out (until a [fence.Gate.Reset]). So
 // authenticate before the fence, by transport credentials or by an interceptor in front of it.
 package grpcfence

@@ -17,6 +17,8 @@
 // are in a database, let the database check too: the request's context holds the client's term ([fence.TermFrom]), ready for
 // fence/sqlfence. Several servers in front of one database must do so, since each has a gate of its own.
 //
+// What a handler leaves running when it returns is not fenced: goroutines, and a connection that it has hijacked.
+//
 // Whoever can send requests can name any token, and a very high one shuts all real terms out (until a [fence.Gate.Reset]).
 // So authenticate before the fence.
 package httpfence
