@@ -22,9 +22,9 @@
 //   - fence/grpcfence: the same for gRPC (a module of its own).
 //   - fence/etcdfence: keys in etcd, in one transaction with the effect (a module of its own).
 //
-// The repository's docs/fencing.md says which one is for what, and how to write a check of one's own. They all need a [Term]. Those of package election are; [NewTerm] makes one from a token that came another way. They all
+// They all need a [Term]. Those of package election are; [NewTerm] makes one from a token that came another way. They all
 // refuse alike: [ErrStale], as a [*StaleError] that names both tokens, [ErrInvalid] for what is no token, [ErrNoTerm] where
-// none is given.
+// none is given. The repository's docs/fencing.md says which one is for what, and how to write a check of one's own.
 //
 // # Resources and elections
 //
