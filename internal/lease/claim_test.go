@@ -156,7 +156,7 @@ func TestSettledReturnsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
 	}{
 		"as the record is written": {func(p *process, _ *lease.Claim) { p.doom(nil) }, nil},
 		"as the claim was left":    {func(_ *process, c *lease.Claim) { c.Leave(nil) }, nil},
-		"as the lease was closed":  {func(p *process, _ *lease.Claim) { p.doom(nil); <-p.close(context.Background()) }, lease.ErrClosed},
+		"as the lease was closed":  {func(p *process, _ *lease.Claim) { p.doom(nil); p.close(context.Background()) }, lease.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
