@@ -1,0 +1,25 @@
+package lease_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/singleton-go/singleton/engine/ramengine"
+)
+
+// A thread that is kept waiting between its readings of two clocks finds the machine less long suspended than it was.
+func TestReadingThatWasInterruptedIsNoSuspension(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		h := p.lead("m")
+		before, _ := p.Trust()
+		p.asleep.Add(int64(-30 * time.Millisecond))
+		during, _ := p.Trust()
+		p.asleep.Add(int64(30 * time.Millisecond))
+		after, _ := p.Trust()
+		if during != before || after != before {
+			t.Errorf("the trust was %v, then %v, then %v at the same instant", before, during, after)
+		}
+		h.mustLast()
+	})
+}
