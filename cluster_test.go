@@ -226,13 +226,17 @@ func (p *probe) Startup(ctx context.Context) error {
 func (p *probe) Run(ctx context.Context) error {
 	p.c.note("%s run", p.who)
 	told := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
+	tell := func() {
 		p.c.note("%s told %s", p.who, reason(context.Cause(ctx)))
 		close(told)
-	})
+	}
+	stop := context.AfterFunc(ctx, tell)
 	defer func() {
-		if !stop() {
+		switch {
+		case !stop():
 			<-told
+		case ctx.Err() != nil: // it has returned before it could be noted
+			tell()
 		}
 		p.c.note("%s returns", p.who)
 	}()

@@ -64,6 +64,23 @@ func TestRecordsAreThoseOfTheOriginal(t *testing.T) {
 	})
 }
 
+func TestTermIsLeftOutWhereThereIsNone(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		p := c.node("a")
+		w := p.register(discovery.Unit{Kind: discovery.Worker, Name: "w", ID: "W"})
+		w.Set(discovery.Ready, 7)
+		synctest.Wait()
+		if value := c.records()["/t/worker/W"]; !strings.Contains(value, `"term":{"token":7,`) {
+			c.Errorf("the record is %s, want it to name the term", value)
+		}
+		w.Set(discovery.Pending, 0)
+		synctest.Wait()
+		if value := c.records()["/t/worker/W"]; !strings.HasSuffix(value, `"startTime":946684800}`) {
+			c.Errorf("the record is %s, want no term", value)
+		}
+	})
+}
+
 func TestAliasOfTheNodeIsLeftOutWhenItIsTheHost(t *testing.T) {
 	inCluster(t, func(c *cluster) {
 		p := c.join(discovery.Config{})

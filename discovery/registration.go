@@ -133,9 +133,6 @@ func (r *Registration) ID() string { return r.unit.ID }
 func (r *Registration) Set(state State, token uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
-		return
-	}
 	r.at.state = state
 	switch {
 	case token == 0:

@@ -74,6 +74,20 @@ func TestRhythm(t *testing.T) {
 	}
 }
 
+func TestWhatCannotWorkIsRefusedBeforeItStarts(t *testing.T) {
+	t.Parallel()
+	never := func(context.Context) error { t.Error("called"); return nil }
+	for want, runner := range map[string]singleton.Runner{
+		"interval 0s: must be positive":   schedule.Every(0, never),
+		"interval -1ns: must be positive": schedule.Every(-1, never, schedule.AfterInterval()),
+		"function: nil":                   schedule.Every(time.Minute, nil),
+	} {
+		if err := runner.(singleton.Checker).Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want ... %s", err, want)
+		}
+	}
+}
+
 func TestCallUnderWayIsToldAndWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
