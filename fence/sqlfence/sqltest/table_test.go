@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -113,5 +114,47 @@ func TestSQLiteWithoutABusyTimeout(t *testing.T) {
 	}
 	if err := sqlfence.SQLite.Tx(t.Context(), db, "r", term(8), nothing); err != nil {
 		t.Errorf("the one that was locked out has left a token: %v", err)
+	}
+}
+
+// A transaction that reads before it calls Check fails where another one has committed meanwhile, unless it began as a writer.
+func TestSQLiteThatReadsFirst(t *testing.T) {
+	t.Parallel()
+	for _, immediate := range []bool{false, true} {
+		dsn := "file:" + filepath.Join(t.TempDir(), "db") + "?_pragma=busy_timeout(20000)&_pragma=journal_mode(WAL)"
+		if immediate {
+			dsn += "&_txlock=immediate"
+		}
+		db := open(t, "sqlite", dsn)
+		if err := sqlfence.SQLite.Install(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		tx := begin(t, db, nil)
+		var n int
+		if err := tx.QueryRowContext(t.Context(), "SELECT count(*) FROM singleton_fence").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		var other sync.WaitGroup
+		other.Go(func() {
+			if err := sqlfence.SQLite.Tx(t.Context(), db, "r", term(7), nothing); immediate == (err == nil) {
+				t.Errorf("immediate: %v; an older term while a newer one reads and writes: %v", immediate, err)
+			}
+		})
+		if !immediate {
+			other.Wait() // it got in between
+		}
+		err := sqlfence.SQLite.Check(t.Context(), tx, "r", term(9))
+		if immediate != (err == nil) {
+			t.Errorf("immediate: %v; check after a read: %v", immediate, err)
+		}
+		if err == nil {
+			err = tx.Commit()
+		} else {
+			err = tx.Rollback()
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		other.Wait() // where it had to wait, it found itself refused
 	}
 }
