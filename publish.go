@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -44,10 +45,9 @@ func (r *run) publish(e Endpoint) error {
 	if err := checkEndpoint(e); err != nil {
 		return err
 	}
-	if e.Labels = maps.Clone(e.Labels); e.Labels == nil {
-		e.Labels = map[string]string{}
-	}
-	e.Labels[discovery.TokenLabel] = strconv.FormatUint(r.term.Token(), 10)
+	labels := map[string]string{discovery.TokenLabel: strconv.FormatUint(r.term.Token(), 10)}
+	maps.Copy(labels, e.Labels)
+	e.Labels, e.Codecs = labels, slices.Clone(e.Codecs)
 	r.in.mu.Lock()
 	defer r.in.mu.Unlock()
 	switch {
@@ -70,16 +70,13 @@ func checkEndpoint(e Endpoint) error {
 	return e.Check()
 }
 
-// awaitWithdrawn waits until the store has no endpoint of this term any more, for a bounded time. Where the term was lost
-// already there is nothing to be in time for.
+// awaitWithdrawn waits until the store has no endpoint of this term any more, for a bounded time.
 func (r *run) awaitWithdrawn() {
 	patience := time.NewTimer(r.in.rt.config.Timing.CallTimeout)
 	defer patience.Stop()
 	for _, p := range r.published {
 		select {
 		case <-p.Gone():
-		case <-r.term.Lost():
-			return
 		case <-patience.C:
 			r.log.Warn("endpoint not removed yet", "endpoint", p.ID())
 			return

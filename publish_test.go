@@ -281,11 +281,16 @@ func TestEndpointsRecordIsThatOfTheOriginalWithTheTermsToken(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {
 		p := c.probe("a")
-		labels := map[string]string{"zone": "b"}
+		labels, codecs := map[string]string{"zone": "b"}, []string{"json"}
 		p.startup = func(ctx context.Context) error {
-			return singleton.Publish(ctx, singleton.Endpoint{
-				Protocol: "grpc", Address: "10.0.0.7:9090", Labels: labels, Codecs: []string{"json"}, Weight: 3,
+			err := singleton.Publish(ctx, singleton.Endpoint{
+				Protocol: "grpc", Address: "10.0.0.7:9090", Labels: labels, Codecs: codecs, Weight: 3,
 			})
+			if len(labels) != 1 {
+				c.Errorf("the caller's labels are %v now", labels)
+			}
+			labels["zone"], codecs[0] = "the caller's own", "again"
+			return err
 		}
 		a := c.prepare("a", func(config *singleton.Config) { config.Version = "1.2.3" })
 		a.run(singleton.Service("s", p))
@@ -302,9 +307,6 @@ func TestEndpointsRecordIsThatOfTheOriginalWithTheTermsToken(t *testing.T) {
 			if found == nil || key != "/t/endpoint/"+found[1] || c.records()["/t/service/"+found[2]] == "" {
 				c.Errorf("%s is %s", key, value)
 			}
-		}
-		if len(labels) != 1 {
-			c.Errorf("the caller's labels are %v now", labels)
 		}
 		for target, err := range a.rt.Discovery().Follow(c.Context(), "s") {
 			if err != nil || target.Token != c.token["service/s"] || len(target.Endpoints) != 1 {

@@ -60,6 +60,28 @@ func TestFirstSignalEndsTheContextAndTheSecondTheProcess(t *testing.T) {
 	}
 }
 
+func TestSignalsDoAfterStopWhatTheyDidBefore(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(signalled) != "" {
+		_, stop := singleton.Signals(context.Background())
+		stop()
+		self, err := os.FindProcess(os.Getpid())
+		if err == nil {
+			err = self.Signal(syscall.SIGTERM)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {}
+	}
+	program := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+	program.Env = append(os.Environ(), signalled+"=yes")
+	var exit *exec.ExitError
+	if err := program.Run(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		t.Errorf("the program ended with %v, want SIGTERM to end it", err)
+	}
+}
+
 func TestSignalsEndWithTheContextAndWithStop(t *testing.T) {
 	t.Parallel()
 	parent, cancel := context.WithCancelCause(t.Context())

@@ -166,6 +166,25 @@ func TestUnitUninstalledBesideTheEndOfTheRuntimeIsGone(t *testing.T) {
 	}
 }
 
+func TestUnitUninstalledAfterTheRuntimeHasStoppedItIsGone(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		slow := c.probe("slow")
+		slow.run = untilTold(time.Second)
+		a := c.node("a", c.probe("a").worker(), singleton.Worker("slow", slow))
+		a.tell()
+		c.pass(time.Second / 2)
+		a.is("worker/w", singleton.Stopped)
+		a.is("worker/slow", singleton.Stopping)
+		if err := a.rt.Uninstall(c.Context(), "worker/w"); err != nil {
+			c.Error(err)
+		}
+		if s := a.rt.Status(); len(s) != 1 {
+			c.Errorf("the units are %v, want the slow one alone", s)
+		}
+	})
+}
+
 func TestUnitUninstalledWhileItRestsStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {

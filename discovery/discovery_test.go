@@ -340,6 +340,9 @@ func TestCloseWaitsForTheLeaderAndShowsThatTheNodeIsStopping(t *testing.T) {
 			if n, ok := other.look().Node(p.NodeID()); !ok || n.State != discovery.Stopping {
 				c.Errorf("node %+v, want it stopping", n)
 			}
+			if value := c.records()["/t/service/"+p.NodeID()]; !strings.Contains(value, `"state":4`) {
+				c.Errorf("as a service the node is %s, want it stopping too", value)
+			}
 		})
 		if err := p.Close(c.Context()); err != nil || !returned {
 			c.Errorf("close: %v before the runner returned (%t)", err, returned)

@@ -222,7 +222,7 @@ func (e Endpoint) Check() error {
 
 func (r *Registration) endpoint(e Endpoint) endpointRecord {
 	record := endpointRecord{
-		ID: e.ID, Protocol: e.Protocol, Endpoint: e.Address, State: e.State, Labels: maps.Clone(e.Labels),
+		ID: e.ID, Protocol: e.Protocol, Endpoint: e.Address, State: e.State, Labels: e.Labels,
 		Codecs: append([]string{}, e.Codecs...), TargetID: r.unit.ID, TargetName: r.unit.Name, Weight: number(e.Weight),
 		Version: text(r.d.config.Version),
 	}

@@ -2,8 +2,11 @@ package discovery_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +56,26 @@ func TestRegisterRefusesWhatIsNoUnit(t *testing.T) {
 		ok.ID = ""
 		if _, err := s.Publish(ok); err == nil || !strings.Contains(err.Error(), "closed") {
 			c.Errorf("endpoint of a closed registration: %v", err)
+		}
+	})
+}
+
+// What is accepted can be written in every state, under the longest token.
+func TestLabelsThatLeaveNoRoomForTheTermAreRefused(t *testing.T) {
+	inCluster(t, func(c *cluster) {
+		p := c.node("a")
+		unit := func(size int) discovery.Unit {
+			return discovery.Unit{Kind: discovery.Service, Name: "s", Labels: map[string]string{"l": strings.Repeat("x", size)}}
+		}
+		room := sort.Search(1<<20, func(size int) bool { return unit(size).Check() != nil }) - 1
+		if _, err := p.Register(unit(room + 1)); err == nil {
+			c.Error("a record that is too long was not refused")
+		}
+		s := p.register(unit(room))
+		s.Set(discovery.Error, math.MaxUint64)
+		synctest.Wait()
+		if value := c.records()["/t/service/"+s.ID()]; !strings.Contains(value, fmt.Sprint(uint64(math.MaxUint64))) {
+			c.Errorf("of the longest record that is allowed, %d bytes were written, and not the term", len(value))
 		}
 	})
 }

@@ -170,6 +170,11 @@ func TestSkippedCallsAreLogged(t *testing.T) {
 		if !strings.Contains(log, "took=2m30s skipped=2") {
 			t.Error(log)
 		}
+		_, log = runAsUnit(t, schedule.Every(time.Minute, func(context.Context) error { time.Sleep(time.Minute); return nil }),
+			4*time.Minute)
+		if strings.Contains(log, "skipped") {
+			t.Errorf("nothing was skipped:\n%s", log)
+		}
 	})
 }
 
