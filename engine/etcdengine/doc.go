@@ -31,11 +31,15 @@
 //
 // # The caller's client
 //
-// The client is the caller's, with its endpoints, TLS, users and keepalive settings; no promise here depends on them. How soon a
-// process is back that has one endpoint, and whose connection died without a word, does depend on the keepalive. The engine
+// The client is the caller's, with its endpoints, TLS, users and keepalive settings; no promise here depends on them. The engine
 // uses the client's connection and not its KV, Lease and Watcher fields, so a wrapper put there (as package namespace does)
 // has no effect. Watches are plain streams of their own: the client library's watcher resumes by itself after it was
 // disconnected, and would do so on a store that went back, without a word.
+//
+// A request that may be repeated is sent again when its answer is overdue, up to three times beside itself. The client balances
+// over its endpoints, so a machine that vanished without closing its connection costs nothing but that wait. A process with one
+// endpoint is back when the system gives its connection up, which takes up to a quarter of an hour unless the client was told to
+// keep it alive.
 //
 // With a user name and password the client library authenticates anew whenever a stream is opened, which is once for each
 // renewal; that costs the server a password hash. Client certificates cost nothing.

@@ -94,7 +94,9 @@ func (e *Engine) revoke(ctx context.Context, id clientv3.LeaseID) error {
 		return fmt.Errorf("end session %x: %w", id, err)
 	}
 	e.reconnect()
-	resp, err := e.leases.Revoke(ctx, id)
+	resp, err := insist(ctx, func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) {
+		return e.leases.Revoke(ctx, id)
+	})
 	switch {
 	case isLeaseGone(err):
 		return nil
@@ -114,7 +116,7 @@ func (e *Engine) check(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := e.kv.Get(ctx, key, clientv3.WithCountOnly())
+	resp, err := e.get(ctx, key, clientv3.WithCountOnly())
 	if err != nil {
 		return err
 	}
@@ -123,6 +125,10 @@ func (e *Engine) check(ctx context.Context, key string) error {
 	}
 	e.store.prove(proof{asOf: asked.at, revision: resp.Header.Revision})
 	return nil
+}
+
+func (e *Engine) get(ctx context.Context, key string, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	return insist(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) { return e.kv.Get(ctx, key, options...) })
 }
 
 // readableKey is a key that check may be called with.

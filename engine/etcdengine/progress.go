@@ -16,6 +16,14 @@ func (w *watch) limit() time.Duration { return 3 * w.progress }
 // patience is how long to wait for what should have come before asking again.
 func (w *watch) patience() time.Duration { return max(w.progress/8, time.Millisecond) }
 
+// overdue is how long to wait for a stream to open before trying another.
+func (w *watch) overdue() time.Duration {
+	if w.progress == 0 {
+		return overdueAfter
+	}
+	return max(w.progress/mostAttempts, time.Millisecond)
+}
+
 // interval is how old the latest proof may become before this watch reads one by itself. It leaves the rest of the wanted
 // interval for the way to the store and back.
 func (w *watch) interval() time.Duration { return w.progress * 3 / 4 }

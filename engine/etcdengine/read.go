@@ -33,7 +33,7 @@ func (e *Engine) read(ctx context.Context, r keyRange) ([]engine.Change, proof, 
 	var changes []engine.Change
 	state := proof{asOf: asked.at}
 	for {
-		resp, err := e.kv.Get(ctx, r.key, clientv3.WithRange(r.end), clientv3.WithLimit(pageSize), clientv3.WithRev(state.revision))
+		resp, err := e.get(ctx, r.key, clientv3.WithRange(r.end), clientv3.WithLimit(pageSize), clientv3.WithRev(state.revision))
 		if err != nil {
 			return nil, proof{}, err
 		}

@@ -45,7 +45,7 @@ func (s *session) Renew(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	e.reconnect()
-	resp, err := s.keepAlive(ctx)
+	resp, err := insist(ctx, s.keepAlive)
 	if err != nil {
 		return failure(ctx, what, err)
 	}
@@ -62,7 +62,7 @@ func (s *session) Renew(ctx context.Context) error {
 }
 
 // keepAlive sends one renewal and waits for its answer. The client's KeepAliveOnce would try again by itself, without a pause
-// and for as long as ctx lasts; here one call is one request, and the caller decides what follows a failure.
+// and for as long as ctx lasts.
 func (s *session) keepAlive(ctx context.Context) (*pb.LeaseKeepAliveResponse, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop() // ends the stream
@@ -121,7 +121,9 @@ func (s *session) Replace(ctx context.Context, r engine.Record, value []byte) (e
 
 // Delete deletes the key while it is still the one of that revision.
 func (s *session) Delete(ctx context.Context, r engine.Record) error {
-	_, err := s.engine.commit(ctx, whileThere(r, clientv3.OpDelete(r.Key)))
+	_, err := insist(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+		return s.engine.commit(ctx, whileThere(r, clientv3.OpDelete(r.Key)))
+	})
 	if err != nil {
 		return failure(ctx, fmt.Sprintf("delete %s of revision %d", r.Key, r.Created), err)
 	}

@@ -93,12 +93,7 @@ func (w *watch) reset(ctx context.Context, group *sync.WaitGroup) (engine.Update
 		return engine.Update{}, err
 	}
 	e.reconnect()
-	var err error
-	if w.stream, err = openStream(ctx, e.watcher, w.keys); err != nil {
-		return engine.Update{}, err
-	}
-	group.Go(func() { w.stream.receive(ctx) })
-	created, err := w.stream.next()
+	created, err := w.start(ctx, group)
 	if err != nil {
 		return engine.Update{}, err
 	}
@@ -117,6 +112,26 @@ func (w *watch) reset(ctx context.Context, group *sync.WaitGroup) (engine.Update
 		update.AsOf = state.asOf
 	}
 	return update, nil
+}
+
+// start opens the stream, and another one in its place while nothing is heard of it. The last lives as long as ctx.
+func (w *watch) start(ctx context.Context, group *sync.WaitGroup) (created *pb.WatchResponse, err error) {
+	for patience := w.overdue(); ; patience *= 2 {
+		attempt, stop := context.WithCancel(ctx)
+		overdue := time.AfterFunc(patience, stop)
+		created, err = w.startOnce(attempt, group)
+		if overdue.Stop() || ctx.Err() != nil {
+			return created, err
+		}
+	}
+}
+
+func (w *watch) startOnce(ctx context.Context, group *sync.WaitGroup) (_ *pb.WatchResponse, err error) {
+	if w.stream, err = openStream(ctx, w.engine.watcher, w.keys); err != nil {
+		return nil, err
+	}
+	group.Go(func() { w.stream.receive(ctx) })
+	return w.stream.next()
 }
 
 // follow yields what the stream brings, and marks.
