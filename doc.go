@@ -55,4 +55,19 @@
 //
 // Leadership is held until the runner has returned, and released after. A runner that outlasts its budget is stuck: it is
 // named in [Runtime.Status] and the log, and waited for, and holds back nobody but itself. See [Config] OnStuck.
+//
+//	           elected           ready             told to stop              resigns
+//	Pending ---|---- Pending ----|----- Ready -----|------- Stopping --------|--- Stopped, or Pending again
+//	           |---- Startup ----|------------ Run -------------|- Shutdown -|
+//	           |-------------------- one term, one token --------------------|
+//	                             |--- endpoints ---|
+//
+// A service says by [Publish] where it can be reached, for as long as it is ready. Who follows it by
+// [discovery.Discovery.Follow] learns of each change.
+//
+// # What it costs
+//
+// All units of a process share one session, one renewal and one watch, whatever their number. A unit that waits has no
+// goroutine and sends nothing; one that is ready has the goroutine of its runner. What others see of a unit is written in the
+// background, several changes as one, and nothing waits for it.
 package singleton
