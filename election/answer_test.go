@@ -3,6 +3,7 @@ package election_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -115,6 +116,83 @@ func TestLeaderAnswersOnceHoweverLateItSeesItsAnswer(t *testing.T) {
 				if n := q.a.sent(enginetest.OpReplace); n != 1 {
 					t.Errorf("%d answers, want 1", n)
 				}
+			})
+		})
+	}
+}
+
+// Something else happens in the queue between the answer and the sight of it.
+func TestLeaderThatLooksAgainBeforeItSeesItsAnswerWaitsForIt(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		q := newQuartet(t, store)
+		const late = 400 * time.Millisecond
+		q.a.harm(func(c enginetest.Call) enginetest.Fate {
+			switch c.Op {
+			case enginetest.OpUpdate:
+				return enginetest.Fate{Reply: late}
+			case enginetest.OpReplace:
+				return enginetest.Fate{Request: late / 2}
+			}
+			return enginetest.Fate{}
+		})
+		wish := q.asker.ask(election.Wish{})
+		time.Sleep(late / 4)
+		put(t, foreign(t, store), "election//t/singleton/m/1")
+		wish.must(nil, 3*late)
+		if n := q.a.sent(enginetest.OpReplace); n != 1 {
+			t.Errorf("%d answers, want 1", n)
+		}
+	})
+}
+
+// The leader sees the second wish at the instant at which the first is gone.
+func TestWishHasTheLeadersPatienceToItself(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		q := newQuartet(t, store)
+		q.b.conn.Stall()
+		ctx, cancel := context.WithTimeout(t.Context(), ttl/2)
+		defer cancel()
+		q.asker.askUntil(ctx, to(q.c))
+		time.Sleep(ttl/2 - time.Second)
+		heal := q.a.conn.Stall()
+		time.Sleep(2 * time.Second)
+		second := q.asker.ask(to(q.c))
+		time.Sleep(time.Second)
+		heal()
+		second.must(election.ErrRefused, time.Second+ttl, "did not make way")
+	})
+}
+
+func TestWishThatWasNotWrittenForThisTermMovesNobody(t *testing.T) {
+	t.Parallel()
+	for name, wish := range map[string]string{
+		"adopted by another term": `{"id":"x","to":"%s","state":"adopted","token":1}`,
+		"for another term":        `{"id":"x","to":"%s","for":1}`,
+		"refused":                 `{"id":"x","to":"%s","state":"refused","token":%d}`,
+		"in a form not known":     `["%s"]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				q := newQuartet(t, store)
+				defer q.a.conn.Mute()() // the leader answers late
+				value := strings.Replace(strings.Replace(wish, "%s", q.c.Session(), 1), "%d", strconv.FormatUint(q.a.term().Token(), 10), 1)
+				if _, err := foreign(t, store).Create(t.Context(), wishKey, []byte(value)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(callTimeout)
+				mustQueue(t, store, "a", "b", "c")
+			})
+		})
+		t.Run(name+", seen by the leader", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				q := newQuartet(t, store)
+				value := strings.Replace(strings.Replace(wish, "%s", q.c.Session(), 1), "%d", strconv.FormatUint(q.a.term().Token(), 10), 1)
+				if _, err := foreign(t, store).Create(t.Context(), wishKey, []byte(value)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * ttl)
+				q.a.mustLead()
+				mustQueue(t, store, "a", "b", "c")
 			})
 		})
 	}

@@ -130,6 +130,34 @@ func TestLeaderThatIsAskedDrainsAsLongAsItTakes(t *testing.T) {
 	})
 }
 
+// A leader that is asked what it does already has been asked in time.
+func TestLeaderOnItsWayOutFollowsAWishToo(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		wish func(quartet) election.Wish
+		next string
+	}{
+		"to resign":    {func(quartet) election.Wish { return election.Wish{} }, "b"},
+		"to hand over": {func(q quartet) election.Wish { return to(q.c) }, "c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				a := join(t, store, "a").leadWith(func(_ context.Context, s *stand) error { <-s.work; return nil })
+				q := quartet{a, join(t, store, "b").lead(), join(t, store, "c").lead(), join(t, store, "asker")}
+				a.cancel()
+				wish := q.asker.ask(test.wish(q))
+				time.Sleep(time.Hour)
+				wish.mustWait()
+				close(a.work)
+				wish.must(nil, time.Hour)
+				if leader, err := q.asker.in().Leader(t.Context()); err != nil || leader.Candidate != test.next {
+					t.Errorf("leader %+v, %v; want %s", leader, err, test.next)
+				}
+			})
+		})
+	}
+}
+
 func TestWishThatCannotBeDoneIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -46,8 +46,11 @@ func TestTakeoverDelayIsWaitedAfterAnEndThatWasNotClean(t *testing.T) {
 		"as that of a leader that died":    {false, func(a, _ *stand) { endSession(a.member) }, 0},
 		"as that which was not seen":       {false, func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
 		"as that which could not be noted": {false, func(a, _ *stand) { a.doom(enginetest.OpCreate, drop); a.cancel() }, 2 * callTimeout},
-		"though the one before was clean":  {true, func(a, _ *stand) { endSession(a.member) }, 0},
-		"though the one before was seen":   {true, func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
+		"as that which was no resignation": {false, func(a, _ *stand) { // its runner was told at the stop line, and has returned
+			a.doom(enginetest.OpRenew, enginetest.Fate{Lost: true})
+		}, 5 * time.Second},
+		"though the one before was clean": {true, func(a, _ *stand) { endSession(a.member) }, 0},
+		"though the one before was seen":  {true, func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
 		"though another record says so": {false, func(a, b *stand) {
 			s, token := foreign(a.t, a.store), strconv.FormatUint(a.term().Token(), 10)
 			for key, value := range map[string]string{"other/m/1": token, "released/other/1": token, "released/m/1": "1", "wish/m/1": token} {

@@ -13,30 +13,35 @@ import (
 )
 
 func TestResignTellsTheRunnerFirstAndIsBoundedWhenCutOff(t *testing.T) {
-	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
-		m := join(t, store, "m")
-		term, err := m.in().Campaign(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		heal := m.conn.Cut()
-		told, begun := make(chan time.Duration, 1), time.Now()
-		context.AfterFunc(term.Context(), func() { told <- time.Since(begun) })
-		err = term.Resign(t.Context())
-		if took := time.Since(begun); err == nil || took > 2*callTimeout {
-			t.Errorf("after %v: %v", took, err)
-		}
-		if after := <-told; after != 0 {
-			t.Errorf("the runner was told after %v", after)
-		}
-		if cause := context.Cause(term.Context()); !errors.Is(cause, election.ErrResigned) {
-			t.Errorf("cause %v, want %v", cause, election.ErrResigned)
-		}
-		mustQueue(t, store, "m")
-		heal()
-		time.Sleep(time.Second)
-		mustQueue(t, store)
-	})
+	t.Parallel()
+	for name, options := range map[string][]election.Option{"without a note": nil, "with a note of the end": {delayed()}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				m := join(t, store, "m")
+				term, err := m.in(options...).Campaign(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				heal := m.conn.Cut()
+				told, begun := make(chan time.Duration, 1), time.Now()
+				context.AfterFunc(term.Context(), func() { told <- time.Since(begun) })
+				err = term.Resign(t.Context())
+				if took := time.Since(begun); err == nil || took > 2*callTimeout {
+					t.Errorf("after %v: %v", took, err)
+				}
+				if after := <-told; after != 0 {
+					t.Errorf("the runner was told after %v", after)
+				}
+				if cause := context.Cause(term.Context()); !errors.Is(cause, election.ErrResigned) {
+					t.Errorf("cause %v, want %v", cause, election.ErrResigned)
+				}
+				mustQueue(t, store, "m")
+				heal()
+				time.Sleep(time.Second)
+				mustQueue(t, store)
+			})
+		})
+	}
 }
 
 func TestResignWorksWithAnEndedContext(t *testing.T) {

@@ -152,11 +152,12 @@ func (a *asker) withdraw() {
 	}
 }
 
-// follow does what a wish to the term's leader asks for. The candidate's mutex is held.
+// follow does what a wish to the term's leader asks for, also while that is on its way out for another reason. The candidate's
+// mutex is held.
 func (c *Candidate) follow(t *term) {
 	v := c.e.l.Look(c.e.name)
 	w, ok := readWish(v.Wish)
-	if !ok || w.State == refused || t.ctx.Err() != nil || len(v.Candidates) == 0 || v.Candidates[0].Created != t.token {
+	if !ok || w.State == refused || len(v.Candidates) == 0 || v.Candidates[0].Created != t.token {
 		c.patience.stop()
 		return
 	}
