@@ -1,9 +1,11 @@
 package singleton_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
@@ -141,6 +143,33 @@ func TestPanicInRunAndInShutdownAreBothReported(t *testing.T) {
 			t.Errorf("status %+v, want one failure with both errors", s)
 		}
 	})
+}
+
+func TestFailureIsLoggedAndAPanicWithItsStack(t *testing.T) {
+	t.Parallel()
+	for how, broken := range breaks {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			inCluster(t, func(c *cluster) {
+				var log bytes.Buffer
+				p := c.probe("a")
+				p.run = func(context.Context) error { return broken() }
+				p.shutdown = func(context.Context, error) error { return broken() }
+				a := c.prepare("a", func(config *singleton.Config) { config.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+				a.run(p.worker(singleton.WithBackoff(time.Hour, time.Hour))).stop()
+				for _, message := range []string{`msg="runner failed"`, `msg="shutdown failed"`} {
+					_, line, found := strings.Cut(log.String(), message)
+					line, _, _ = strings.Cut(line, "\n")
+					if !found || !strings.Contains(line, "unit=worker/w") || !strings.Contains(line, "token=") || !strings.Contains(line, "err=") {
+						t.Errorf("the log doesn't say %s, of which unit and why:\n%s", message, log.String())
+					}
+					if strings.Contains(line, "stack=") != (how == "panic") || strings.Contains(line, "broken_test.go") != (how == "panic") {
+						t.Errorf("%s: %s", message, line)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestBrokenUnitTouchesNoOther(t *testing.T) {

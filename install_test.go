@@ -130,6 +130,7 @@ func TestWhatIsWrongIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{[]singleton.Unit{singleton.Replica("a", run, singleton.WithTakeoverDelay(1))}, `replica "a": TakeoverDelay 1ns:`},
 		{[]singleton.Unit{singleton.Worker("a", run, singleton.WithTakeoverDelay(-1))}, `worker "a": TakeoverDelay -1ns:`},
 		{[]singleton.Unit{singleton.Worker("a", run, singleton.WithLabels(map[string]string{"k": "v"}))}, `Labels map[k:v]: only a service`},
+		{[]singleton.Unit{singleton.Worker("a", run, nil)}, `worker "a": Option: nil`},
 		{[]singleton.Unit{singleton.Worker("a", run, singleton.WithGrace(0))}, `worker "a": Grace 0s: must be positive`},
 		{[]singleton.Unit{singleton.Worker("a", run, singleton.WithBackoff(2, 1))}, `worker "a": Backoff 2ns, limit 1ns:`},
 		{[]singleton.Unit{singleton.Worker("a", run), singleton.Service("b", run,

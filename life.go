@@ -160,7 +160,7 @@ func (in *instance) over() stage {
 
 // breaks notes that the runner failed or panicked.
 func (in *instance) breaks(err error) {
-	in.run.log.Error("runner failed", "err", err, "stack", stackOf(err))
+	in.run.logWith(err).Error("runner failed", "err", err)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.run.broke = true
@@ -196,7 +196,7 @@ func (in *instance) releasing() stage {
 	r := in.run
 	r.finish()
 	if err := r.result; err != nil {
-		r.log.Error("shutdown failed", "err", err, "stack", stackOf(err))
+		r.logWith(err).Error("shutdown failed", "err", err)
 	}
 	r.awaitWithdrawn()
 	in.leave()

@@ -273,6 +273,24 @@ func TestLeaderThatIsAskedMakesWayAndQueuesAtTheTail(t *testing.T) {
 	})
 }
 
+func TestUnitUninstalledDuringItsTakeoverDelayNeverStarts(t *testing.T) {
+	t.Parallel()
+	inCluster(t, func(c *cluster) {
+		delay := singleton.WithTakeoverDelay(time.Minute)
+		a, b := c.node("a", c.probe("a").worker(delay)), c.node("b", c.probe("b").worker(delay))
+		c.pass(30 * time.Second)
+		if s := a.is("worker/w", singleton.Pending); s.Token != 0 {
+			c.Errorf("status %+v: it has begun", s)
+		}
+		if err := a.rt.Uninstall(c.Context(), "worker/w"); err != nil || c.now() > 30*time.Second {
+			c.Errorf("%v: uninstalled with %v, want at once", c.now(), err)
+		}
+		c.passTo(time.Hour)
+		b.is("worker/w", singleton.Ready)
+		c.journal("1m30s b startup", "1m30s b run")
+	})
+}
+
 func TestTakeoverDelayIsWaitedAfterAnUncleanEndAlone(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {

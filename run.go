@@ -57,6 +57,14 @@ func (in *instance) begin(t election.Term) {
 	in.willWait()
 }
 
+// logWith returns the logger, with the stack of a panic.
+func (r *run) logWith(err error) *slog.Logger {
+	if stack := stackOf(err); stack != "" {
+		return r.log.With("stack", stack)
+	}
+	return r.log
+}
+
 // finish says that the runner has returned for good.
 func (r *run) finish() {
 	close(r.returned)

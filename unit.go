@@ -65,6 +65,10 @@ func newUnit(k kind, name string, r Runner, options []Option) Unit {
 	refined := plain
 	u.refined = &refined
 	for _, o := range options {
+		if o == nil {
+			refuse(&u, errors.New("Option: nil"))
+			continue
+		}
 		o(&u)
 	}
 	return u
@@ -93,7 +97,7 @@ func WithLabels(labels map[string]string) Option {
 }
 
 // WithTakeoverDelay makes a worker or service that has won wait for d before it starts, unless its predecessor was seen to
-// stop in order. It is for effects that carry no fencing token: d is how long what a leader has sent can be under way when
+// stop in order. One that finds no predecessor waits too, since there may have been one. It is for effects that carry no fencing token: d is how long what a leader has sent can be under way when
 // the leader is gone. All processes should use the same. The default is 0.
 func WithTakeoverDelay(d time.Duration) Option {
 	return func(u *Unit) {

@@ -15,7 +15,8 @@ func (d *Discovery) cluster() (c Cluster, loaded bool) {
 	if _, loaded = d.lease.Head(""); !loaded {
 		return c, false
 	}
-	views, asOf := d.lease.Elections(), d.lease.AsOf()
+	asOf := d.lease.AsOf()
+	views, seen := d.tenures.look(d.lease)
 	ro, loaded := d.registry.roster(&c)
 	if !loaded {
 		return c, false
@@ -25,9 +26,10 @@ func (d *Discovery) cluster() (c Cluster, loaded bool) {
 	}
 	c.Elections = make([]Election, 0, len(views))
 	for name, v := range views {
-		c.Elections = append(c.Elections, ro.election(name, v.Candidates))
+		e := ro.election(name, v.Candidates)
+		e.Seen = seen[name].since
+		c.Elections = append(c.Elections, e)
 	}
-	d.tenures.date(c.Elections)
 	ro.name(c.Services)
 	ro.name(c.Workers)
 	c.sort()
@@ -129,7 +131,7 @@ func (c Cluster) sort() {
 // tenures remembers since when each leader has been seen.
 type tenures struct {
 	mu   sync.Mutex
-	seen map[string]tenure // by election
+	seen map[string]tenure // by election; never changed, but replaced
 }
 
 type tenure struct {
@@ -137,18 +139,20 @@ type tenure struct {
 	since time.Time
 }
 
-// date says since when each leader has been seen. Tokens rise: who brings a lower one looked earlier.
-func (t *tenures) date(elections []Election) {
+// look returns who stands in each election, and since when its leader has been seen. All who look do so one after the other,
+// so that none brings older news than the one before.
+func (t *tenures) look(l *lease.Lease) (map[string]lease.View, map[string]tenure) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	seen := make(map[string]tenure, len(elections))
-	for i := range elections {
-		e := &elections[i]
-		at, known := t.seen[e.Name]
-		if !known || at.token < e.Leader.Token {
-			at = tenure{e.Leader.Token, time.Now()}
+	views := l.Elections()
+	seen := make(map[string]tenure, len(views))
+	for name, v := range views {
+		at := t.seen[name]
+		if token := v.Candidates[0].Created; at.token != token {
+			at = tenure{token, time.Now()}
 		}
-		seen[e.Name], e.Seen = at, at.since
+		seen[name] = at
 	}
 	t.seen = seen
+	return views, seen
 }
