@@ -186,7 +186,7 @@ func TestWishThatWasNotWrittenForThisTermMovesNobody(t *testing.T) {
 		t.Run(name+", seen by the leader", func(t *testing.T) {
 			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 				q := newQuartet(t, store)
-				value := strings.Replace(strings.Replace(wish, "%s", q.c.Session(), 1), "%d", strconv.FormatUint(q.a.term().Token(), 10), 1)
+				value := strings.Replace(strings.Replace(wish, "%s", q.b.Session(), 1), "%d", strconv.FormatUint(q.a.term().Token(), 10), 1)
 				if _, err := foreign(t, store).Create(t.Context(), wishKey, []byte(value)); err != nil {
 					t.Fatal(err)
 				}
