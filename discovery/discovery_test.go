@@ -290,6 +290,14 @@ func TestTrustSaysThatTheStoreWasReplaced(t *testing.T) {
 		if left, err := p.Trust(); left != 0 || !errors.Is(err, engine.ErrRewound) {
 			c.Errorf("trust %v, %v, want %v", left, err, engine.ErrRewound)
 		}
+		if cluster, err := p.Cluster(c.Context()); !errors.Is(err, engine.ErrRewound) {
+			c.Errorf("cluster %+v, %v, want %v", cluster, err, engine.ErrRewound)
+		}
+		for target, err := range p.Follow(c.Context(), "ledger") {
+			if !errors.Is(err, engine.ErrRewound) {
+				c.Errorf("target %+v, %v, want %v", target, err, engine.ErrRewound)
+			}
+		}
 	})
 }
 

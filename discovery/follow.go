@@ -32,7 +32,7 @@ type Target struct {
 // All followers of a process share its two watches, and each is woken by changes to its own service alone. Endpoints of the
 // original framework's services, which bear no token, are taken to belong to the leader that they name.
 //
-// An error, of a bad name or [election.ErrClosed], is the last thing that is yielded.
+// An error, of a bad name or as of [Discovery.Observe], is the last thing that is yielded.
 func (d *Discovery) Follow(ctx context.Context, service string) iter.Seq2[Target, error] {
 	return func(yield func(Target, error) bool) {
 		err := names.Check(string(Service), service)

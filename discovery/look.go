@@ -10,7 +10,7 @@ import (
 )
 
 // Cluster returns what this process knows of the cluster, and waits until that is something. When ctx ends first it returns
-// the cause, and after [Discovery.Close] [election.ErrClosed].
+// the cause; other errors are those of [Discovery.Observe].
 func (d *Discovery) Cluster(ctx context.Context) (Cluster, error) {
 	for c, err := range d.Observe(ctx) {
 		return c, err
@@ -20,8 +20,8 @@ func (d *Discovery) Cluster(ctx context.Context) (Cluster, error) {
 
 // Observe yields the cluster, at once and after every change, until ctx ends or the loop is left. A reader that is slow
 // misses what was between, never the latest, and holds up nobody. While the cluster changes all the time, a reader gets as
-// many of its states as a tenth of one processor can put together. The error, [election.ErrClosed], is the last thing that
-// is yielded.
+// many of its states as a tenth of one processor can put together. An error is the last thing that is yielded:
+// [election.ErrClosed], or package engine's ErrRewound when the store is not the one that it was.
 func (d *Discovery) Observe(ctx context.Context) iter.Seq2[Cluster, error] {
 	return func(yield func(Cluster, error) bool) {
 		err := d.observe(ctx, func(c Cluster) bool { return yield(c, nil) })
@@ -63,6 +63,8 @@ func await[T any](ctx context.Context, d *Discovery, ch <-chan T) (bool, error) 
 		return true, nil
 	case <-ctx.Done():
 		return false, nil
+	case <-d.lease.GivenUp():
+		return false, d.lease.Over()
 	case <-d.lease.Closed():
 		return false, election.ErrClosed
 	}

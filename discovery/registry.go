@@ -56,6 +56,9 @@ type looker struct {
 
 // look begins to look at one service, or at everything for an empty name. Whoever looks must leave.
 func (r *registry) look(service string) (*looker, error) {
+	if err := r.lease.Over(); err != nil {
+		return nil, err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

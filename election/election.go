@@ -108,7 +108,8 @@ func (e *Election) Lead(ctx context.Context, fn func(ctx context.Context, term T
 // queue. When ctx ends first it returns the cause, and leaves no record behind. The term outlives ctx, whose values its
 // context has; it lasts until it is lost or [Term.Resign] is called.
 //
-// A session that is lost while waiting costs the place in the queue, not the wait.
+// A session that is lost while waiting costs the place in the queue, not the wait. A store that is not the one that it was ends the
+// wait, with package engine's ErrRewound: this process will not lead on it.
 func (e *Election) Campaign(ctx context.Context) (Term, error) {
 	return e.campaign(ctx, context.WithoutCancel(ctx))
 }
@@ -127,6 +128,8 @@ func (e *Election) campaign(ctx, base context.Context) (Term, error) {
 		return t, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
+	case <-e.l.GivenUp():
+		err = e.l.Over()
 	case <-c.Gone():
 		err = c.claim.Err()
 	}
@@ -149,8 +152,8 @@ func (e *Election) Leader(ctx context.Context) (Leader, error) {
 }
 
 // Observe yields who leads, at once and after every change, until ctx ends or the loop is left. A reader that is slow misses
-// what was between, never the latest, and holds up nobody. A vacancy is yielded as the zero Leader. The error, if any, is the
-// last thing that is yielded.
+// what was between, never the latest, and holds up nobody. A vacancy is yielded as the zero Leader. An error is the last thing that
+// is yielded: [ErrClosed], or package engine's ErrRewound when the store is not the one that it was.
 func (e *Election) Observe(ctx context.Context) iter.Seq2[Leader, error] {
 	return func(yield func(Leader, error) bool) {
 		if e.err != nil {
@@ -162,6 +165,10 @@ func (e *Election) Observe(ctx context.Context) iter.Seq2[Leader, error] {
 		defer sub.Cancel()
 		last := Leader{Session: "/"} // differs from any
 		for {
+			if err := e.l.Over(); err != nil {
+				yield(Leader{}, fmt.Errorf("observe %s: %w", e.name, err))
+				return
+			}
 			if head, loaded := e.l.Head(e.name); loaded && leaderOf(head) != last {
 				last = leaderOf(head)
 				if !yield(last, nil) {
@@ -172,9 +179,8 @@ func (e *Election) Observe(ctx context.Context) iter.Seq2[Leader, error] {
 			case <-changed:
 			case <-ctx.Done():
 				return
+			case <-e.l.GivenUp():
 			case <-e.l.Closed():
-				yield(Leader{}, fmt.Errorf("observe %s: %w", e.name, ErrClosed))
-				return
 			}
 		}
 	}

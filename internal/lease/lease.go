@@ -47,6 +47,7 @@ type Lease struct {
 	wg     sync.WaitGroup
 	wake   chan struct{} // of the goroutine that keeps sessions: somebody wants one
 	notify chan struct{} // of the goroutine that announces
+	given  chan struct{} // closed with parked
 
 	mu      sync.Mutex
 	gen     *generation // nil while there is no live session
@@ -82,7 +83,7 @@ func Start(cfg Config) (*Lease, error) {
 	}
 	l := &Lease{
 		cfg: cfg, log: cfg.Logger, clock: clock{suspended: cfg.Suspended},
-		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1), given: make(chan struct{}),
 		queues: map[string]*queue{}, claims: map[place]*Claim{}, emptied: make(chan struct{}),
 	}
 	l.lanes = newLanes()

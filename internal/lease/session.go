@@ -209,6 +209,7 @@ func (l *Lease) park(err error) {
 	first := l.parked == nil
 	if first {
 		l.parked = err
+		close(l.given)
 	}
 	l.forsake(l.gen, err)
 	l.mu.Unlock()
@@ -216,6 +217,20 @@ func (l *Lease) park(err error) {
 		l.log.Error("no session is opened any more: restart this process when the store is to be trusted again", "err", err)
 	}
 }
+
+// Over says why nothing more will be learnt from this lease: the store is not the one that it was, or the lease is closed. It is
+// nil before.
+func (l *Lease) Over() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parked == nil && l.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return l.parked
+}
+
+// GivenUp is closed when the store is found not to be the one that it was.
+func (l *Lease) GivenUp() <-chan struct{} { return l.given }
 
 func (l *Lease) wakeSession() {
 	select {
