@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -57,7 +58,7 @@ func beat(args []string) int {
 		return 1
 	}
 	tell := func(what string) {
-		_, _ = fmt.Fprintf(conn, "%s %d %s", os.Getenv("SINGLETON_TOKEN"), os.Getpid(), what)
+		_, _ = fmt.Fprintf(conn, "%s %s", os.Getenv("SINGLETON_TOKEN"), what)
 	}
 	for tell(*role); *exit < 0; tell(*role) {
 		select {
@@ -115,6 +116,9 @@ func record(t *testing.T) *recorder {
 		t.Fatal(err)
 	}
 	r.conn = conn
+	if err := sayWhoSends(conn); err != nil {
+		t.Fatal(err)
+	}
 	var listening sync.WaitGroup
 	listening.Go(r.listen)
 	t.Cleanup(func() {
@@ -125,18 +129,47 @@ func record(t *testing.T) *recorder {
 	return r
 }
 
+// sayWhoSends makes the kernel name the sender, by the number that it has in the receiver's PID namespace.
+func sayWhoSends(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1) })
+	return errors.Join(failed, err)
+}
+
 func (r *recorder) listen() {
-	buffer := make([]byte, 256)
+	text, oob := make([]byte, 256), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	for {
-		n, err := r.conn.Read(buffer)
+		n, more, _, _, err := r.conn.ReadMsgUnix(text, oob)
 		if err != nil {
 			return
 		}
-		words := bytes.Fields(buffer[:n])
+		pid, err := sender(oob[:more])
+		if err != nil {
+			r.t.Error(err)
+			return
+		}
+		words := bytes.Fields(text[:n])
 		token, _ := strconv.ParseUint(string(words[0]), 10, 64)
-		pid, _ := strconv.Atoi(string(words[1]))
-		r.hear(token, pid, string(words[2]))
+		r.hear(token, pid, string(words[1]))
 	}
+}
+
+func sender(oob []byte) (pid int, err error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return 0, err
+	}
+	if len(messages) != 1 {
+		return 0, fmt.Errorf("%d control messages, want 1", len(messages))
+	}
+	from, err := unix.ParseUnixCredentials(&messages[0])
+	if err != nil {
+		return 0, err
+	}
+	return int(from.Pid), nil
 }
 
 func (r *recorder) hear(token uint64, pid int, role string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestNobodyStartsBeforeAllOfAKilledOneAreGone(t *testing.T) {
 // The kernel kills the command with its shim, and nobody is left to end the session: it expires.
 func TestRunAndShimKilledAtOnceOnEtcd(t *testing.T) {
 	t.Parallel()
-	s := scene{record(t), store(t)}
+	s := scene{recorder: record(t), url: store(t)}
 	leader, first, _ := s.pair(t, "--ttl 5s", "")
 	signalTo(t, syscall.SIGKILL, leader.Process.Pid, leader.shim(t))
 	s.awaitTerm(first.token, of("command"))
@@ -53,7 +54,7 @@ func TestRunAndShimKilledAtOnceOnEtcd(t *testing.T) {
 // What escapes then, keeps the session: it has inherited its lock.
 func TestRunAndShimKilledAtOnceInADirectory(t *testing.T) {
 	t.Parallel()
-	s := scene{record(t), directory(t)}
+	s := scene{recorder: record(t), url: directory(t)}
 	leader, first, _ := s.pair(t, slow, "-daemon", "daemon")
 	signalTo(t, syscall.SIGKILL, leader.Process.Pid, leader.shim(t))
 	s.awaitDeath(first.pid("command"))
@@ -110,7 +111,7 @@ func TestEtcdAwayForLongerThanTheTTL(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Stop)
-	s := scene{record(t), storeOn(m, t.Name())}
+	s := scene{recorder: record(t), url: storeOn(m, t.Name())}
 	_, first, _ := s.pair(t, "--ttl 5s", "-trap -daemon", "daemon")
 	m.Stop()
 	s.awaitTerm(0, of("term"))
@@ -123,4 +124,26 @@ func TestEtcdAwayForLongerThanTheTTL(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.awaitTerm(first.token, of("command", "daemon"))
+}
+
+// In a container it is the first process, to which all orphans come.
+func TestRunAsPID1(t *testing.T) {
+	t.Parallel()
+	s := scene{recorder: record(t), url: directory(t)}
+	inside := []string{"--pid", "--fork", "--mount-proc", "--kill-child"}
+	if out, err := exec.Command("unshare", append(inside, "true")...).CombinedOutput(); err != nil {
+		t.Skipf("no PID namespace can be made here: %v: %s", err, out)
+	}
+	s.prefix = append([]string{"unshare"}, inside...)
+	leader := s.run(t, slow+" --grace 100ms", "-deaf -daemon")
+	first := s.awaitTerm(0, of("command", "daemon"))
+	s.prefix = nil
+	waiter := s.run(t, slow, "")
+	waiter.stderr.await(t, `job: waits: .*/1 leads`)
+	one := children(t, leader.Process.Pid)[0]
+	signalTo(t, syscall.SIGTERM, one)
+	s.awaitTerm(first.token, of("command"))
+	if code := leader.code(t); code != 137 {
+		t.Errorf("exit code %d, want 137", code)
+	}
 }

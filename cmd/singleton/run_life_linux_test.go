@@ -130,7 +130,7 @@ func TestPlannedStop(t *testing.T) {
 
 func TestSecondSignalKillsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := scene{record(t), directory(t)}
+	s := scene{recorder: record(t), url: directory(t)}
 	leader, first, _ := s.pair(t, slow+" --grace 10m", "-deaf -daemon", "daemon")
 	signalTo(t, syscall.SIGINT, leader.Process.Pid)
 	leader.stderr.await(t, "job: stops the command: stopped: ended by signal: interrupt")
@@ -146,7 +146,7 @@ func TestStopWhileWaiting(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			s := scene{record(t), directory(t)}
+			s := scene{recorder: record(t), url: directory(t)}
 			_, _, waiter := s.pair(t, slow, "")
 			signalTo(t, sig, waiter.Process.Pid)
 			if code := waiter.code(t); code != 128+int(sig) {
@@ -193,9 +193,18 @@ func TestOnceDoesNotWait(t *testing.T) {
 	})
 }
 
+func TestOnceDoesNotWaitForAStoreThatIsAway(t *testing.T) {
+	t.Parallel()
+	p := launch(t, nil, nil, "run", "--name", "a", "--once", "--ttl", "1s", "--engine", "etcd://127.0.0.1:1", "--", "true")
+	if code := p.code(t); code != exitRunFailed {
+		t.Errorf("exit code %d, want %d", code, exitRunFailed)
+	}
+	p.stderr.await(t, "no answer within 1s from the store")
+}
+
 func TestRestartStartsTheCommandAgain(t *testing.T) {
 	t.Parallel()
-	s := scene{record(t), directory(t)}
+	s := scene{recorder: record(t), url: directory(t)}
 	p := s.run(t, slow+" --restart", "-exit 0")
 	first := s.awaitTerm(0, of("command"))
 	s.awaitTerm(first.token, of("command"))
@@ -237,7 +246,7 @@ func hostName(t *testing.T) string {
 
 func TestARemovedDirectoryStopsTheCommand(t *testing.T) {
 	t.Parallel()
-	s := scene{record(t), directory(t)}
+	s := scene{recorder: record(t), url: directory(t)}
 	leader := s.run(t, "--ttl 3s", "-trap")
 	first := s.awaitTerm(0, of("command"))
 	if err := os.RemoveAll(strings.TrimPrefix(s.url, "file://")); err != nil {

@@ -42,7 +42,7 @@ func (o *runOptions) run(cmd *cobra.Command, args []string) error {
 		return runFailure(exitRunFailed, err)
 	}
 	defer store.Close()
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	log := newLineLog(cmd.ErrOrStderr(), "singleton: "+o.name+": ")
 	url, _ := o.store.engineURL()
 	owner, err := shim.New(shim.Store{URL: url, Options: o.store.options}, log)
 	if err != nil {
@@ -274,8 +274,15 @@ func (j *job) forward(ctx context.Context) {
 
 // wait says who leads while this process waits, and with --once gives up.
 func (j *job) wait(ctx context.Context) {
+	var patience <-chan time.Time
+	if j.o.once {
+		patience = time.After(j.o.ttl)
+	}
 	select {
 	case <-j.owner.Opened():
+	case <-patience:
+		j.giveUp(runFailure(exitRunFailed, fmt.Errorf("%w from the store; 'singleton env' tells more", &silenceError{j.o.ttl})))
+		return
 	case <-ctx.Done():
 		return
 	}
@@ -288,7 +295,7 @@ func (j *job) wait(ctx context.Context) {
 			continue
 		}
 		who := j.who(ctx, d, leader)
-		if j.o.once && j.giveUp(fmt.Errorf("%s leads, token %d", who, leader.Token)) {
+		if j.o.once && j.giveUp(runFailure(exitHeld, fmt.Errorf("%s leads, token %d", who, leader.Token))) {
 			return
 		}
 		j.say("waits: %s leads, token %d", who, leader.Token)
@@ -296,11 +303,11 @@ func (j *job) wait(ctx context.Context) {
 }
 
 // giveUp ends this process unless its command has been started.
-func (j *job) giveUp(why error) bool {
+func (j *job) giveUp(result error) bool {
 	j.mu.Lock()
 	started := j.started
 	if !started && !j.ended {
-		j.ended, j.result = true, runFailure(exitHeld, why)
+		j.ended, j.result = true, result
 	}
 	j.mu.Unlock()
 	if started {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,7 +19,8 @@ import (
 type scene struct {
 	*recorder
 
-	url string
+	url    string
+	prefix []string // of the command line, if any
 }
 
 // onEachStore runs a test on etcd and on a directory.
@@ -26,11 +28,11 @@ func onEachStore(t *testing.T, test func(t *testing.T, s scene)) {
 	t.Helper()
 	t.Run("etcd", func(t *testing.T) {
 		t.Parallel()
-		test(t, scene{record(t), store(t)})
+		test(t, scene{recorder: record(t), url: store(t)})
 	})
 	t.Run("file", func(t *testing.T) {
 		t.Parallel()
-		test(t, scene{record(t), directory(t)})
+		test(t, scene{recorder: record(t), url: directory(t)})
 	})
 }
 
@@ -52,7 +54,12 @@ type program struct {
 // launch starts this program, as a process of its own. It is killed at the end of the test.
 func launch(t *testing.T, stdin io.Reader, stdout io.Writer, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(os.Args[0], args...), stderr: newLines(), done: make(chan struct{})}
+	return launchAs(t, stdin, stdout, append([]string{os.Args[0]}, args...)...)
+}
+
+func launchAs(t *testing.T, stdin io.Reader, stdout io.Writer, args ...string) *program {
+	t.Helper()
+	p := &program{Cmd: exec.Command(args[0], args[1:]...), stderr: newLines(), done: make(chan struct{})}
 	p.Env = append(os.Environ(), programVariable+"=1")
 	p.Stdin, p.Stdout, p.Stderr = stdin, stdout, p.stderr
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -104,9 +111,9 @@ func (l *lines) String() string {
 // run runs the beating command. Flags are those of 'singleton run', options those of the command.
 func (s scene) run(t *testing.T, flags, options string) *program {
 	t.Helper()
-	args := append([]string{"run", "--name", "job", "--engine", s.url}, strings.Fields(flags)...)
-	args = append(args, "--", os.Args[0], "beat", "-to", s.socket)
-	return launch(t, nil, nil, append(args, strings.Fields(options)...)...)
+	args := slices.Concat(s.prefix, []string{os.Args[0], "run", "--name", "job", "--engine", s.url}, strings.Fields(flags),
+		[]string{"--", os.Args[0], "beat", "-to", s.socket}, strings.Fields(options))
+	return launchAs(t, nil, nil, args...)
 }
 
 // pair starts one that leads and one that waits, with the same flags.
@@ -122,20 +129,30 @@ func (s scene) pair(t *testing.T, flags, options string, roles ...string) (leade
 // shim returns the process that is a program's shim.
 func (p *program) shim(t *testing.T) int {
 	t.Helper()
-	comms, err := filepath.Glob("/proc/[0-9]*/comm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range comms {
-		name, _ := os.ReadFile(path)
-		status, _ := os.ReadFile(filepath.Dir(path) + "/status")
-		if string(name) == "singleton-shim\n" && bytes.Contains(status, fmt.Appendf(nil, "\nPPid:\t%d\n", p.Process.Pid)) {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+	for _, pid := range children(t, p.Process.Pid) {
+		if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(name) == "singleton-shim\n" {
 			return pid
 		}
 	}
 	t.Fatalf("process %d has no shim", p.Process.Pid)
 	return 0
+}
+
+// children returns the children of a process.
+func children(t *testing.T, parent int) (list []int) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		status, _ := os.ReadFile(path) // it may have ended
+		if bytes.Contains(status, fmt.Appendf(nil, "\nPPid:\t%d\n", parent)) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			list = append(list, pid)
+		}
+	}
+	return list
 }
 
 func signalTo(t *testing.T, sig syscall.Signal, pids ...int) {

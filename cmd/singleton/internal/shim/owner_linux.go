@@ -182,6 +182,22 @@ func (o *Owner) bereave(h *helper) {
 	}
 }
 
+// buryStrangers reaps what has ended, but for the shim, whose end somebody waits for. Only PID 1 has such children: orphans of
+// what others have started in its container.
+func (o *Owner) buryStrangers() {
+	if os.Getpid() != 1 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list, _ := o.family.children() // it is tried again
+	for _, pid := range list {
+		if o.helper != nil && pid != o.helper.PID() {
+			wait(pid, nil)
+		}
+	}
+}
+
 func (o *Owner) hear(r report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -84,6 +84,7 @@ func (o *Owner) Run(ctx context.Context, c Command) (Outcome, error) {
 			return r.outcome, nil
 		case <-beat.C:
 			o.prolong(r)
+			o.buryStrangers()
 		case <-told:
 			told = nil
 			o.stop(r, c.Grace)
