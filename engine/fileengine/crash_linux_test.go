@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/engine/fileengine"
 )
 
 // fresh returns a directory for a store, an engine on it, and a mirror.
@@ -73,6 +74,25 @@ func TestKeyOfTheKilledIsFreeWithoutAWatch(t *testing.T) {
 	p.says(t, "ready")
 	p.kill()
 	create(t, open(t, connect(t, dir)), "q/1")
+}
+
+// TestStoppedInTheMiddleOfATest has a process hold the lock of a dead session as one does that is stopped while it tests it.
+func TestStoppedInTheMiddleOfATest(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir() + "/store"
+	e := connect(t, dir)
+	s := open(t, e)
+	create(t, s, "q/1")
+	fifo, err := syscall.Open(inside(dir, "v1.*/session/"+s.ID()), syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fifo)
+	fileengine.Abandon(s)
+	if err := syscall.Flock(fifo, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	create(t, open(t, e), "q/1")
 }
 
 func TestStoppedProcessKeepsItsPlaceAndHoldsNobodyUp(t *testing.T) {

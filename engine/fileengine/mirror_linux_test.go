@@ -20,6 +20,7 @@ type mirror struct {
 	records map[string]engine.Record
 	newest  map[string]uint64 // by queue
 	ended   map[string]bool   // sessions that must not be seen any more
+	loaded  bool
 	broken  error
 }
 
@@ -41,6 +42,7 @@ func mirrorOf(t testing.TB, e engine.Engine, prefix string) *mirror {
 			t.Error(m.broken)
 		}
 	})
+	m.until(t, "state", func([]string) bool { return m.loaded })
 	return m
 }
 
@@ -61,6 +63,7 @@ func (m *mirror) follow(ctx context.Context, e engine.Engine, prefix string) {
 
 func (m *mirror) apply(u engine.Update) (broken error) {
 	if u.Reset {
+		m.loaded = true
 		clear(m.records)
 	}
 	newest := maps.Clone(m.newest)
@@ -84,15 +87,16 @@ func (m *mirror) apply(u engine.Update) (broken error) {
 	return broken
 }
 
-// until waits until the condition holds for the keys that are there.
+// until waits until the condition holds for the keys that are there. The mirror is locked while it is asked.
 func (m *mirror) until(t testing.TB, what string, holds func(keys []string) bool) {
 	t.Helper()
 	late := time.After(patience)
 	for {
 		m.mu.Lock()
 		keys, broken, changed := slices.Sorted(maps.Keys(m.records)), m.broken, m.changed
+		ok := holds(keys)
 		m.mu.Unlock()
-		if holds(keys) {
+		if ok {
 			return
 		}
 		if broken != nil {
@@ -120,10 +124,8 @@ func (m *mirror) forbid(session string) {
 	m.ended[session] = true
 }
 
-// has reports whether a record of the session is there.
+// has reports whether a record of the session is there. It needs mu.
 func (m *mirror) has(session string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	for _, r := range m.records {
 		if r.Session == session {
 			return true

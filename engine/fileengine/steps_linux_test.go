@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/engine/fileengine"
 )
 
 // script makes each kind of change once, and says "done", or "lost" if its session was ended meanwhile.
@@ -30,7 +31,7 @@ func script(ctx context.Context, dir string, _ []string) error {
 
 func everyChange(ctx context.Context, dir string) error {
 	e, s, err := openSession(ctx, dir)
-	if err != nil { // held up: nothing is there yet
+	if errors.Is(err, fileengine.ErrHeldUp) {
 		e, s, err = openSession(ctx, dir)
 	}
 	if err != nil {
@@ -65,10 +66,10 @@ func everyChange(ctx context.Context, dir string) error {
 	return twice(func() error { return s.Close(ctx) })
 }
 
-// createAnyhow creates a record, also where the first answer is that nobody knows.
+// createAnyhow creates a record, again where the first answer is that nobody knows.
 func createAnyhow(ctx context.Context, s engine.Session, key string) (engine.Record, error) {
 	r, err := s.Create(ctx, key, nil)
-	if err != nil && !errors.Is(err, engine.ErrLost) {
+	if errors.Is(err, fileengine.ErrHeldUp) {
 		r, err = s.Create(ctx, key, nil)
 	}
 	if errors.Is(err, engine.ErrExists) && r.Session == s.ID() {
@@ -77,9 +78,10 @@ func createAnyhow(ctx context.Context, s engine.Session, key string) (engine.Rec
 	return r, err
 }
 
+// twice makes a call again if the first answer is that nobody knows.
 func twice(call func() error) error {
 	err := call()
-	if err != nil && !errors.Is(err, engine.ErrLost) {
+	if errors.Is(err, fileengine.ErrHeldUp) {
 		err = call()
 	}
 	return err
@@ -226,7 +228,9 @@ func endAll(t *testing.T, e engine.Engine, dir string, m *mirror) {
 		sessions, _ := os.ReadDir(dir + "/" + store.Name() + "/session") // the ceilings are files
 		for _, session := range sessions {
 			id := strings.TrimSuffix(session.Name(), ".end")
+			m.mu.Lock()
 			lived := m.has(id)
+			m.mu.Unlock()
 			if err := engine.End(t.Context(), e, id); err != nil {
 				t.Fatal(err)
 			}

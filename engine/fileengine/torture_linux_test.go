@@ -50,8 +50,7 @@ func work(ctx context.Context, dir string, _ []string) error {
 	return nil
 }
 
-// churn makes random changes, with pauses that leave something of the machine to the others, and repeats a call that could
-// not tell what had happened.
+// churn makes random changes, with pauses that leave something of the machine to the others.
 func churn(ctx context.Context, s engine.Session, over chan struct{}) error {
 	var mine []engine.Record
 	for i := 0; ; i++ {
@@ -65,11 +64,8 @@ func churn(ctx context.Context, s engine.Session, over chan struct{}) error {
 		}
 		if len(mine) < 5 || len(mine) < 15 && rand.N(2) == 0 {
 			key := fmt.Sprintf("q%d/%s-%d", rand.N(3), s.ID(), i)
-			r, err := s.Create(ctx, key, make([]byte, rand.N(200)))
+			r, err := createAnyhow(ctx, s, key)
 			if err != nil {
-				r, err = s.Create(ctx, key, nil)
-			}
-			if err != nil && (!errors.Is(err, engine.ErrExists) || r.Session != s.ID()) {
 				return err
 			}
 			mine = append(mine, r)
@@ -77,20 +73,17 @@ func churn(ctx context.Context, s engine.Session, over chan struct{}) error {
 			continue
 		}
 		at := rand.N(len(mine))
+		r := mine[at]
 		if rand.N(4) == 0 {
-			if _, err := s.Replace(ctx, mine[at], make([]byte, rand.N(200))); errors.Is(err, engine.ErrGone) {
+			if err := twice(func() error { _, err := s.Replace(ctx, r, make([]byte, rand.N(200))); return err }); err != nil {
 				return err
 			}
 			continue
 		}
-		err := s.Delete(ctx, mine[at])
-		if err != nil {
-			err = s.Delete(ctx, mine[at])
-		}
-		if err != nil {
+		if err := twice(func() error { return s.Delete(ctx, r) }); err != nil {
 			return err
 		}
-		fmt.Println("-", mine[at].Key)
+		fmt.Println("-", r.Key)
 		mine = slices.Delete(mine, at, at+1)
 	}
 }
