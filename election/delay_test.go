@@ -183,3 +183,33 @@ func TestCleanEndIsRememberedUntilTheTermBegins(t *testing.T) {
 		}
 	})
 }
+
+func TestNoteOfACleanEndIsReplacedByTheNextAndGoesWithItsSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		m := join(t, store, "m")
+		put(t, foreign(t, store), "election//t/singleton/other/1")
+		waits, err := election.New(m.Lease, "other", "m").Enter(t.Context(), func(election.Term) {}) // keeps a session
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			s := m.lead(delayed())
+			time.Sleep(takeover)
+			s.mustLead()
+			s.cancel()
+			<-s.done
+			notes := stored(t, store, "election//t/released/")
+			if token := strconv.FormatUint(s.term().Token(), 10); len(notes) != 1 || string(notes[0].Value) != token {
+				t.Errorf("the notes are %+v, want one of token %s", notes, token)
+			}
+		}
+		endSession(m)
+		time.Sleep(time.Minute)
+		if notes := stored(t, store, "election//t/released/"); len(notes) != 0 {
+			t.Errorf("the notes of the session before are %+v", notes)
+		}
+		if err := waits.Leave(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -115,10 +115,7 @@ func (c *Claim) key(session string) string {
 func (c *Claim) Set(value string) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	if c.value != value {
-		c.value, c.dirty = value, true
-		c.l.settle(c)
-	}
+	c.set(value)
 }
 
 // Requeue gives up the place in the queue, as the mirror shows it, for a new one at its tail. It does nothing once the claim
@@ -174,6 +171,13 @@ func (c *Claim) Settled(ctx context.Context) error {
 }
 
 // The functions below need mu.
+
+func (c *Claim) set(value string) {
+	if c.value != value {
+		c.value, c.dirty = value, true
+		c.l.settle(c)
+	}
+}
 
 // end ends a claim that its owner has not left.
 func (c *Claim) end(err error) {

@@ -25,5 +25,9 @@
 // What this process wants in the store is a set of claims; what the store holds of it is mirrored or was told by replies.
 // One loop brings the second in line with the first: it creates what is missing, deletes what nobody wants (also records
 // whose creation timed out and landed later), and starts afresh in each new session. A claim that has been held is bound to
-// its record: when that is lost, the claim is never renewed, and its owner leaves it when its runner has returned.
+// its record: when that is lost, the claim is never renewed, and its owner leaves it when its runner has returned. The next
+// claim on the same place begins when nothing of this one is left in the store.
+//
+// All of it is behind one mutex, which is held for moments only: neither calls of the store, nor callbacks, nor logging happen
+// under it, since the stop line needs it too.
 package lease

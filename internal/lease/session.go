@@ -198,6 +198,9 @@ func (l *Lease) forsake(gen *generation, reason error) bool {
 	l.endHolds(fmt.Errorf("%w: %w", ErrLost, reason))
 	for _, c := range l.claims {
 		c.restart()
+		if c.place.kind == Released {
+			c.end(reason) // nobody waits for news of a term that is past, and of a session that is too
+		}
 		l.settle(c)
 	}
 	return true

@@ -2,7 +2,6 @@ package lease
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 
@@ -87,22 +86,22 @@ func (l *Lease) AnswerWish(election string, w Entry, answer string, done func(er
 }
 
 // Release notes in the store that the term with this token ended with its runner returned, and waits until that is
-// written. A successor that sees it need not wait.
+// written. A successor that sees it need not wait. The note stays until the session ends, or until the next one.
 func (l *Lease) Release(ctx context.Context, election string, token uint64) error {
-	p := place{kind: Released, election: election}
-	value := strconv.FormatUint(token, 10)
-	c, err := l.claim(p, value, nil)
-	if errors.Is(err, ErrDuplicate) {
-		c = l.claimAt(p)
-		c.Set(value)
-	} else if err != nil {
+	c, err := l.note(place{kind: Released, election: election}, strconv.FormatUint(token, 10))
+	if err != nil {
 		return err
 	}
 	return c.Settled(ctx)
 }
 
-func (l *Lease) claimAt(p place) *Claim {
+// note claims a record, or changes the one that is claimed.
+func (l *Lease) note(p place, value string) (*Claim, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.claims[p]
+	if c := l.claims[p]; c != nil && c.wanted {
+		c.set(value)
+		return c, nil
+	}
+	return l.claimAfter(nil, p, value, nil)
 }
