@@ -185,15 +185,21 @@ func TestLoneCandidateTakesItAgainAfterABackoffThatGrowsAndShrinks(t *testing.T)
 				c.Errorf("rest %d took %v, want about %v", i+1, rests[i], want)
 			}
 		}
+		if same := slices.Compact(rests[6:]); len(same) < 2 {
+			c.Errorf("all rests took %v: what failed together comes back together", same)
+		}
 		works.Store(int64(20 * time.Minute))
 		c.pass(2 * time.Minute)
 		c.gaps()
-		c.pass(time.Hour)
-		rests = c.gaps()
-		for _, rest := range rests[1:] {
+		c.pass(3 * time.Hour)
+		rests = c.gaps()[1:]
+		for _, rest := range rests {
 			if rest -= 20 * time.Minute; rest > 5*time.Second/4 {
 				c.Errorf("after 20 minutes without a failure the rest took %v, want about 1s", rest)
 			}
+		}
+		if len(rests) < 5 {
+			c.Errorf("it failed only %d times in 3 hours", len(rests))
 		}
 	})
 }
