@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/singleton-go/singleton"
 )
@@ -72,7 +73,8 @@ func TestSignalsDoAfterStopWhatTheyDidBefore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		select {}
+		<-time.After(20 * time.Second) // at most, for the signal to arrive
+		t.Fatal("the signal did not end the program")
 	}
 	program := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	program.Env = append(os.Environ(), signalled+"=yes")
