@@ -69,7 +69,8 @@ func (e *elsewhere) before() (all []engine.Change) {
 		for other := range e.others {
 			all = append(all, engine.Change{Record: engine.Record{
 				Key:   fmt.Sprintf("election//t/singleton/worker/unit-%d/other-%d", i, other),
-				Value: []byte("00000000-0000-4000-8000-000000000000"), Session: fmt.Sprintf("other-%d", other), Created: e.created.Add(1),
+				Value: []byte("00000000-0000-4000-8000-000000000000"), Session: fmt.Sprintf("other-%d", other),
+				Created: uint64(i*e.others + other + 1),
 			}})
 		}
 	}
@@ -118,6 +119,7 @@ func weigh(tb testing.TB, units, others int) (bytes, goroutines float64) {
 	list := many(units)
 	before := measure()
 	store := &elsewhere{units: units, others: others, news: make(chan engine.Change)}
+	store.created.Store(uint64(units * others)) // the others have come before, whenever this process looks
 	rt, err := singleton.New(store, singleton.Config{Prefix: "/t", Timing: discovery.Timing{TTL: store.TTL()}})
 	if err != nil {
 		tb.Fatal(err)
