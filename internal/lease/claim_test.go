@@ -179,6 +179,21 @@ func TestSettledReturnsWhenThereIsNothingMoreToWaitFor(t *testing.T) {
 	}
 }
 
+func TestRecordThatAnOlderMarkCannotShowIsNotTakenForGone(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		must(t)(p.Record("/t/a", "1"))
+		p.doomAll(enginetest.Fate{Reply: slow}, enginetest.OpUpdate)
+		p.until(renewal + slow/2) // the mark of 2.5 s is on its way
+		c := p.candidate("m")
+		p.until(time.Minute)
+		if keys := p.creations(); len(keys) != 2 {
+			t.Errorf("creations %v, want each once", keys)
+		}
+		p.hold(c).mustLast()
+	})
+}
+
 func TestSecondCandidacyOfOneSessionIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 		p := join(t, store)
