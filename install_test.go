@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,11 +71,14 @@ func TestOthersSeeEachUnitInItsState(t *testing.T) {
 			<-ctx.Done()
 			return nil
 		}
+		labels := map[string]string{"zone": "1"}
 		options := []singleton.Option{
-			singleton.WithAlias("the one"), singleton.WithLabels(map[string]string{"zone": "1"}), singleton.WithBackoff(time.Hour, time.Hour),
+			singleton.WithAlias("the one"), singleton.WithLabels(labels), singleton.WithBackoff(time.Hour, time.Hour),
 		}
 		a := c.node("a", singleton.Service("s", p, options...))
-		b := c.node("b", singleton.Service("s", p, options...))
+		other := singleton.Service("s", p, options...)
+		labels["zone"] = "the caller's own again"
+		b := c.node("b", other)
 		c.node("looks")
 		c.pass(time.Second)
 		seen := func() (all []string) {
@@ -122,6 +126,7 @@ func TestWhatIsWrongIsRefusedBeforeAnythingStarts(t *testing.T) {
 		{[]singleton.Unit{{}}, `unit: empty`},
 		{[]singleton.Unit{singleton.Worker("", run)}, `worker: empty`},
 		{[]singleton.Unit{singleton.Service("a/b", run)}, `service "a/b": has '/'`},
+		{[]singleton.Unit{singleton.Replica("a/b", run)}, `replica "a/b": has '/'`},
 		{[]singleton.Unit{singleton.Service("node", run)}, `service "node": every node has`},
 		{[]singleton.Unit{singleton.Worker("a", nil)}, `worker "a": Runner: nil`},
 		{[]singleton.Unit{singleton.Worker("a", singleton.RunnerFunc(nil))}, `worker "a": Runner: nil`},
@@ -154,9 +159,15 @@ func TestWhatIsWrongIsRefusedBeforeAnythingStarts(t *testing.T) {
 func TestSameNameMayBeUsedForUnitsOfEachKind(t *testing.T) {
 	t.Parallel()
 	inCluster(t, func(c *cluster) {
-		a := c.node("a", c.probe("w").worker(), singleton.Service("w", c.probe("s")), singleton.Replica("w", c.probe("r")))
+		a := c.node("a", c.probe("w").worker(), singleton.Service("w", c.probe("s")), singleton.Replica("w", c.probe("r")),
+			singleton.Worker("v", c.probe("v")))
+		var names []string
 		for _, s := range a.rt.Status() {
 			a.is(s.String(), singleton.Ready)
+			names = append(names, s.String())
+		}
+		if want := []string{"replica/w", "service/w", "worker/v", "worker/w"}; !slices.Equal(names, want) {
+			c.Errorf("the units are %v, want %v", names, want)
 		}
 	})
 }
@@ -201,7 +212,9 @@ func TestNewRefusesBadSettings(t *testing.T) {
 		`prefix "/a/":`:        {Prefix: "/a/"},
 		`Grace -1ns:`:          {Prefix: "/a", Grace: -1},
 		`TTL 10s is too short`: {Prefix: "/a", Timing: discovery.Timing{Drain: 6 * time.Second}},
-		`Drift 2:`:             {Prefix: "/a", Timing: discovery.Timing{Drift: 2}},
+		// client-go takes 6, 5 and 4 s, and lets two work at the same time under them.
+		`TTL 6s is too short: Renewal 4s`: {Prefix: "/a", Timing: discovery.Timing{TTL: 6 * time.Second, Renewal: 4 * time.Second}},
+		`Drift 2:`:                        {Prefix: "/a", Timing: discovery.Timing{Drift: 2}},
 	} {
 		if _, err := singleton.New(ramengine.New(), config); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New returned %v, want ... %s ...", err, want)
