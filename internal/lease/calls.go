@@ -183,7 +183,8 @@ func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 			c.dirty = c.dirty || string(r.Value) != c.value
 		}
 		l.checkGone(c)
-		l.flag(c.sub)                               // the watch may have shown the record before this answer
+		l.flag(c.sub) // the watch may have shown the record before this answer
+
 		for _, next := range slices.Clone(c.then) { // settling may take one out
 			l.settle(next)
 		}
