@@ -20,6 +20,7 @@ func TestAStoreThatWentBackIsToldToAllWhoWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // until all know that
 		campaign := make(chan error, 1)
 		go func() {
 			_, err := waiting.Campaign(t.Context())
