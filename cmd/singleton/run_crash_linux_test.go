@@ -126,6 +126,29 @@ func TestEtcdAwayForLongerThanTheTTL(t *testing.T) {
 	s.awaitTerm(first.token, of("command", "daemon"))
 }
 
+// The shim of a dead owner tries for a TTL to reach the store; who reads the command's output does not wait for that.
+func TestStreamsEndWithTheCommandWhenTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	m, err := etcdtest.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Stop)
+	out := newLines() // a pipe, whose end launch waits for
+	p := launch(t, nil, out, "run", "--name", "job", "--engine", storeOn(m, t.Name()), "--ttl", "5m", "--",
+		"sh", "-c", "echo ready; sleep 1000")
+	out.await(t, "ready")
+	m.Stop()
+	killed := time.Now()
+	signalTo(t, syscall.SIGKILL, p.Process.Pid)
+	if code := p.code(t); code != 137 {
+		t.Errorf("exit code %d, want 137", code)
+	}
+	if d := time.Since(killed); d > limit*3/4 {
+		t.Errorf("the streams ended after %v", d)
+	}
+}
+
 // In a container it is the first process, to which all orphans come.
 func TestRunAsPID1(t *testing.T) {
 	t.Parallel()

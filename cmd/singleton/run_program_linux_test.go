@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A scene is a store of a test's own, and a recorder.
@@ -60,7 +62,8 @@ func launch(t *testing.T, stdin io.Reader, stdout io.Writer, args ...string) *pr
 func launchAs(t *testing.T, stdin io.Reader, stdout io.Writer, args ...string) *program {
 	t.Helper()
 	p := &program{Cmd: exec.Command(args[0], args[1:]...), stderr: newLines(), done: make(chan struct{})}
-	p.Env = append(os.Environ(), programVariable+"=1")
+	mark := fmt.Sprintf("SINGLETON_TEST_LAUNCH=%d-%d", os.Getpid(), launches.Add(1))
+	p.Env = append(os.Environ(), programVariable+"=1", mark)
 	p.Stdin, p.Stdout, p.Stderr = stdin, stdout, p.stderr
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.WaitDelay = limit
@@ -75,11 +78,46 @@ func launchAs(t *testing.T, stdin io.Reader, stdout io.Writer, args ...string) *
 		_ = p.Process.Signal(syscall.SIGCONT)
 		_ = p.Process.Kill()
 		<-p.done
+		clearUp(t, mark)
 		if t.Failed() {
 			t.Logf("stderr of process %d:\n%s", p.Process.Pid, p.stderr.String())
 		}
 	})
 	return p
+}
+
+var launches atomic.Int64
+
+// clearUp waits until nothing is left of a program that has ended, its shim and all that it ran included. What can't end, since
+// its store is away or the test let it escape, is killed.
+func clearUp(t *testing.T, mark string) {
+	t.Helper()
+	patience := time.Now().Add(2 * time.Second)
+	for list := marked(t, mark); len(list) > 0; list = marked(t, mark) {
+		for _, pid := range list {
+			if time.Now().After(patience) {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		time.Sleep(10 * time.Millisecond) // they are nobody's children, and say nothing
+	}
+}
+
+// marked returns the processes that have a variable in their environment.
+func marked(t *testing.T, mark string) (list []int) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		environ, _ := os.ReadFile(path) // it may have ended, or be somebody else's
+		if slices.Contains(strings.Split(string(environ), "\x00"), mark) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			list = append(list, pid)
+		}
+	}
+	return list
 }
 
 // code waits for the end, and returns the exit code as shells have it.

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engineurl"
 	"github.com/singleton-go/singleton/guard"
@@ -76,7 +78,20 @@ func serve(end *tether.End) error {
 	s.tell(report{Ready: true})
 	s.run()
 	s.family.sweep(s.died)
+	s.letGo()
 	return s.ward.End(context.Background())
+}
+
+// letGo closes the command's streams, so that nobody who waits for their end waits for the store.
+func (s *shim) letGo() {
+	nowhere, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return
+	}
+	defer nowhere.Close()
+	for fd := range 3 {
+		_ = unix.Dup3(int(nowhere.Fd()), fd, 0) // a stream that stays open is no harm to the session
+	}
 }
 
 // outlive takes the signals that would end or stop this process, and does nothing with them: those who manage services send
@@ -177,9 +192,9 @@ func receiver(fd int) (*net.UnixConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("descriptor %d: %w", fd, err)
 	}
-	unix, ok := conn.(*net.UnixConn)
+	socket, ok := conn.(*net.UnixConn)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("descriptor %d: is no local socket", fd), conn.Close())
 	}
-	return unix, nil
+	return socket, nil
 }
