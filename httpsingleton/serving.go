@@ -108,6 +108,8 @@ func (v *serving) stop(ctx context.Context) error {
 func (v *serving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := v.run(w, r); err != nil {
 		refuse(w, err)
+		_ = http.NewResponseController(w).Flush() // before a doubt can end the server
+		v.mind(err)
 	}
 }
 
@@ -132,7 +134,9 @@ func (v *serving) runHere(w http.ResponseWriter, r *http.Request) bool {
 	defer cancel(nil)
 	stop := context.AfterFunc(v.work, func() { cancel(context.Cause(v.work)) }) //nolint:contextcheck // ends with the term too
 	defer stop()
-	return v.run(w, r.WithContext(ctx)) == nil //nolint:contextcheck // it comes from the request's
+	err := v.run(w, r.WithContext(ctx)) //nolint:contextcheck // it comes from the request's
+	v.mind(err)
+	return err == nil
 }
 
 // valuesOf is a request's context with the values of the runner's beside its own.
@@ -166,15 +170,16 @@ func (v *serving) admit(r *http.Request) error {
 	if err := v.term.Check(); err != nil {
 		return err
 	}
-	err := fence.Meant(v.term, r.Header.Get(fence.TargetElectionHeader), r.Header.Get(fence.TargetTokenHeader))
-	if errors.Is(err, fence.ErrStale) {
-		v.doubt()
-	}
-	return err
+	return fence.Meant(v.term, r.Header.Get(fence.TargetElectionHeader), r.Header.Get(fence.TargetTokenHeader))
 }
 
-// doubt asks the store whether the term is held still. Whoever sends requests can make it ask, one question at a time.
-func (v *serving) doubt() {
+// mind asks the store whether the term is held still, where a request was refused for a newer one. Whoever sends requests can make
+// it ask, one question at a time.
+func (v *serving) mind(refused error) {
+	if !errors.Is(refused, fence.ErrStale) || !v.begin() {
+		return
+	}
+	defer v.handlers.Done()
 	if !v.asking.TryLock() {
 		return
 	}
