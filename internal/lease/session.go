@@ -14,7 +14,8 @@ import (
 type generation struct {
 	session engine.Session
 	id      string
-	renewed moment // just before the last successful renewal was sent
+	opened  moment // just before it was asked for
+	renewed moment // just before the last successful renewal was sent; under the lease's mutex
 	doubt   bool   // the last renewal failed: nothing is created until one succeeds
 
 	ctx    context.Context // of the calls on this session; ends when it is known to be lost
@@ -88,7 +89,7 @@ func (l *Lease) openOnce() (engine.Session, error) {
 }
 
 func (l *Lease) begin(s engine.Session, sent moment) *generation {
-	gen := &generation{session: s, id: s.ID(), renewed: sent}
+	gen := &generation{session: s, id: s.ID(), opened: sent, renewed: sent}
 	gen.ctx, gen.cancel = context.WithCancel(l.ctx)
 	l.mu.Lock()
 	l.gen = gen
@@ -104,7 +105,7 @@ func (l *Lease) begin(s engine.Session, sent moment) *generation {
 // renewUntilLost returns when the session is known to be lost, or when the lease is closed.
 func (l *Lease) renewUntilLost(gen *generation) {
 	t := l.cfg.Timing
-	sent := gen.renewed
+	sent := gen.opened
 	for wait := t.Renewal - time.Since(sent.at); sleep(gen.ctx, wait); {
 		sent = l.beginRenewal()
 		switch err := l.renewOnce(gen.ctx, gen); {
