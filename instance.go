@@ -55,6 +55,13 @@ func (in *instance) register(d *discovery.Discovery) (err error) {
 	return err
 }
 
+// enter begins the unit's life. It has no goroutine before it needs one: each that there ever was leaves something behind.
+func (in *instance) enter() {
+	if next := in.pending(); next != nil {
+		in.goes(next)
+	}
+}
+
 // goes gives the instance a goroutine, which begins at this stage.
 func (in *instance) goes(at stage) {
 	in.rt.live.Go(func() { in.live(at) })

@@ -158,7 +158,7 @@ func (rt *Runtime) open(ctx context.Context, units []Unit) error {
 	}
 	rt.phase, rt.units, rt.ctx = running, all, context.WithoutCancel(ctx)
 	for _, in := range all {
-		in.goes((*instance).pending)
+		in.enter()
 	}
 	return nil
 }
