@@ -103,7 +103,9 @@ func (l *Lease) forget(c *Claim) {
 	if c.after != nil {
 		c.after.then = slices.DeleteFunc(c.after.then, func(x *Claim) bool { return x == c })
 	}
-	close(c.gone)
+	if c.over = true; c.gone != nil {
+		close(c.gone)
+	}
 	if first == c && c.heir != nil {
 		l.settle(c.heir)
 	}
@@ -111,7 +113,7 @@ func (l *Lease) forget(c *Claim) {
 
 // prepare binds the call to the present session and record.
 func (l *Lease) prepare(c *Claim, next call) func() {
-	gen, value := l.gen, []byte(c.value)
+	gen, value := l.gen, c.value
 	r := engine.Record{Key: c.key(gen.id), Session: gen.id, Created: c.created}
 	c.busy = gen
 	if next == callDelete {
@@ -122,13 +124,16 @@ func (l *Lease) prepare(c *Claim, next call) func() {
 	return func() {
 		ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
 		defer cancel()
+		if c.made != nil && next != callDelete {
+			value = c.made()
+		}
 		var err error
 		key := r.Key
 		switch next {
 		case callCreate:
-			r, err = gen.session.Create(ctx, key, value)
+			r, err = gen.session.Create(ctx, key, []byte(value))
 		case callReplace:
-			_, err = gen.session.Replace(ctx, r, value)
+			_, err = gen.session.Replace(ctx, r, []byte(value))
 		default:
 			err = gen.session.Delete(ctx, r)
 		}
@@ -173,19 +178,18 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 
 // foundRecord notes the record that a creation found or made. What is there already is our own, from a creation whose reply
 // was lost, or another session's. Only this answer of the store's adopts a record. The mirror would not do: it may still show
-// one that was given up before.
+// one that was given up before. Settling those that waited for this record may take them out of their list.
 func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 	c.unsure = false
 	switch {
 	case r.Session == l.gen.id:
 		c.created, c.known = r.Created, time.Now()
 		if taken != nil && c.place.kind != Wish { // in a wish, another value is its answer
-			c.dirty = c.dirty || string(r.Value) != c.value
+			c.dirty = c.dirty || c.made != nil || string(r.Value) != c.value
 		}
 		l.checkGone(c)
 		l.flag(c.sub) // the watch may have shown the record before this answer
-
-		for _, next := range slices.Clone(c.then) { // settling may take one out
+		for _, next := range slices.Clone(c.then) {
 			l.settle(next)
 		}
 		return nil

@@ -72,7 +72,8 @@ func (l *Lease) endHold(c *Claim, cause error) {
 	c.cancel(fmt.Errorf("election %s: token %d: %w", c.place.election, c.token, cause))
 	c.cancel = nil
 	l.flag(c.sub)
-	if l.running--; l.running == 0 {
+	l.running--
+	if l.running == 0 && l.stop != nil { // nil where the first hold ever came with the stop line
 		l.stop.Stop()
 	}
 }

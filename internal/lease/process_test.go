@@ -64,7 +64,9 @@ func joinWith(t *testing.T, store *ramengine.Engine, c lease.Config) *process {
 	p.asleep.Store(int64(time.Hour)) // long ago
 	p.conn.Decide(p.decide)
 	c.Engine, c.Range, c.Owner, c.Timing = p.conn, "election//t/", "p", c.Timing.WithDefaults()
-	c.Suspended = func() time.Duration { return time.Duration(p.asleep.Load()) }
+	if c.Suspended == nil {
+		c.Suspended = func() time.Duration { return time.Duration(p.asleep.Load()) }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

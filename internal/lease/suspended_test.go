@@ -2,7 +2,10 @@ package lease_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,6 +84,34 @@ func TestSuspensionCountsAsTimeThatPassed(t *testing.T) {
 			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 				p := join(t, store)
 				test(t, p, p.lead("m"))
+			})
+		})
+	}
+}
+
+// The stop line may pass between any two readings of the clocks.
+func TestHoldThatBeginsInTheInstantOfTheStopLineEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	for reading := range int64(4) {
+		t.Run(fmt.Sprintf("at reading %d", reading), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+				var left atomic.Int64 // readings until the machine has slept
+				left.Store(math.MaxInt64)
+				p := joinWith(t, store, lease.Config{Suspended: func() time.Duration {
+					if left.Add(-1) < 0 {
+						return time.Minute
+					}
+					return 0
+				}})
+				c := p.candidate("m")
+				synctest.Wait()
+				left.Store(reading)
+				ctx, _, ok := c.Hold(t.Context())
+				c.Check()
+				if ok && ctx.Err() == nil {
+					t.Error("the hold goes on")
+				}
+				c.Leave(nil)
 			})
 		})
 	}
