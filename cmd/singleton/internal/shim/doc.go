@@ -34,7 +34,7 @@
 //     etcd the session then lasts until its TTL is over, and no longer. In a directory it lasts for as long as any descendant
 //     lives that has kept the files it was born with: all inherit the session's lock.
 //   - Owner and shim stopped at the same time, but not the command.
-//   - A process that belongs to another user by now (sudo, setuid) can't be killed. It is waited for.
+//   - A process that belongs to another user by now (sudo) can't be killed. It is waited for.
 //   - A process that was moved out by others: what the command asks a service manager, a container engine, cron or at to start is
 //     no descendant of it.
 //   - A process that forks and ends faster than it can be found and killed, for as long as it goes on. It is waited for too.

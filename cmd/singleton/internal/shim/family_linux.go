@@ -86,15 +86,18 @@ func parentOf(pid int) (parent int, ok bool) {
 	return parent, err == nil
 }
 
-// send sends a signal to all descendants, parents first: a dead parent can't reap a child, whose number might else be
-// somebody else's by now.
-func (f family) send(signals ...syscall.Signal) {
+// send sends signals to all descendants, parents first: a dead parent can't reap a child, whose number might else be
+// somebody else's by now. It returns one that may not be sent any, and 0 if there is none.
+func (f family) send(signals ...syscall.Signal) (foreign int) {
 	list, _ := f.all() // who can't see them tries again
 	for _, pid := range list {
 		for _, s := range signals {
-			_ = syscall.Kill(pid, s) // it may be gone
+			if errors.Is(syscall.Kill(pid, s), syscall.EPERM) {
+				foreign = pid
+			}
 		}
 	}
+	return foreign
 }
 
 // sweepRest is how often dying processes are looked for again, if the kernel says nothing.

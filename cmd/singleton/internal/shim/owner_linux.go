@@ -201,6 +201,9 @@ func (o *Owner) buryStrangers() {
 func (o *Owner) hear(r report) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if r.Foreign != 0 {
+		o.log.Error("a process may not be killed, and is waited for", "err", fmt.Sprintf("process %d", r.Foreign))
+	}
 	if o.run != nil && o.run.Work == r.Work {
 		o.run.heard(r, false)
 	}

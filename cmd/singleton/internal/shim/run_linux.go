@@ -42,6 +42,7 @@ type run struct {
 
 	Work    int
 	outcome Outcome
+	foreign bool // the shim can't kill some of it, and says so
 	over    bool
 	gone    chan struct{} // closed when nothing is left
 }
@@ -54,6 +55,8 @@ func (r *run) heard(rep report, orphaned bool) {
 		r.outcome.Refused = rep.Refused
 	case rep.Ended != nil:
 		r.outcome.Status, r.outcome.Started = *rep.Ended, true
+	case rep.Foreign != 0:
+		r.foreign = true
 	case rep.Gone:
 		r.outcome.Untrusted, r.outcome.Orphaned, r.over = rep.Untrusted, orphaned, true
 		close(r.gone)
@@ -96,7 +99,7 @@ func (o *Owner) Run(ctx context.Context, c Command) (Outcome, error) {
 			o.stop(r, killTime(c.Drain))
 			patience = time.After(c.Drain * 7 / 8)
 		case <-patience: // the shim does not do what it was told: it may be stopped
-			o.kill()
+			o.kill(r)
 		}
 	}
 }
@@ -158,11 +161,12 @@ func (o *Owner) Signal(sig syscall.Signal) bool {
 	return true
 }
 
-// kill kills the shim: what it leaves behind is ended by this process.
-func (o *Owner) kill() {
+// kill kills the shim: what it leaves behind is ended by this process, which can do no more than the shim if that says why it
+// can't.
+func (o *Owner) kill(r *run) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.helper != nil {
+	if o.helper != nil && !r.foreign {
 		o.log.Warn("shim does not answer: it is killed")
 		o.helper.Kill()
 	}

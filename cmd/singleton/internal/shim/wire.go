@@ -57,5 +57,6 @@ type report struct {
 	Refused   syscall.Errno       `json:",omitempty"` // why it could not be started
 	Ended     *syscall.WaitStatus `json:",omitempty"` // the command itself has ended
 	Untrusted bool                `json:",omitempty"` // the shim has passed the stop line without a word of the owner
+	Foreign   int                 `json:",omitempty"` // a process that may not be killed
 	Gone      bool                `json:",omitempty"` // nothing of it is left
 }

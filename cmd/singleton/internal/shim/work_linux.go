@@ -17,6 +17,7 @@ type work struct {
 	pid       int // of the command; 0 if it could not be started
 	ended     bool
 	untrusted bool
+	foreign   bool    // some of it may not be killed, and that was told
 	killAt    instant // of all; zero until it is told to stop
 }
 
@@ -111,7 +112,10 @@ func (s *shim) step() {
 		s.stop(w.Trust + instant(killTime(w.Drain)))
 	}
 	if w.killAt != 0 && at >= w.killAt {
-		s.family.send(syscall.SIGKILL)
+		if pid := s.family.send(syscall.SIGKILL); pid != 0 && !w.foreign {
+			w.foreign = true
+			s.tell(report{Work: w.Work, Foreign: pid})
+		}
 		s.setAlarm(at + instant(killRest))
 		return
 	}
