@@ -93,11 +93,10 @@ func (d *Discovery) register(u Unit, state State) (*Registration, error) {
 	u.ID = key[len(key)-len(u.ID):] // one string for both, of which there may be very many
 	u.Labels = maps.Clone(u.Labels)
 	r := &Registration{d: d, unit: u, started: unix(time.Now()), at: progress{state: state}}
-	value, err := r.record()
-	if err == nil {
-		r.claim, err = d.lease.Record(key, value)
-	}
-	if err != nil {
+	var err error
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.claim, err = d.lease.RecordOf(key, r.record); err != nil {
 		return nil, fmt.Errorf("register %s %s: %w", u.Kind, u.Name, err)
 	}
 	return r, nil
@@ -133,6 +132,9 @@ func (r *Registration) ID() string { return r.unit.ID }
 func (r *Registration) Set(state State, token uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if state == r.at.state && token == r.at.term.token() {
+		return
+	}
 	r.at.state = state
 	switch {
 	case token == 0:
@@ -140,15 +142,20 @@ func (r *Registration) Set(state State, token uint64) {
 	case token != r.at.term.token():
 		r.at.term = &termRecord{Token: token, Since: unix(time.Now())}
 	}
-	value, err := r.record()
-	if err != nil {
-		r.d.log.Warn("state not written", "unit", r.unit.Name, "state", state, "err", err)
-		return
-	}
-	r.claim.Set(value)
+	r.claim.Changed()
 }
 
-func (r *Registration) record() (string, error) { return r.unit.record(r.d.id, r.started, r.at) }
+// record is called when the record is written.
+func (r *Registration) record() string {
+	r.mu.Lock()
+	at := r.at
+	r.mu.Unlock()
+	value, err := r.unit.record(r.d.id, r.started, at)
+	if err != nil { // Check has seen a longer one
+		r.d.log.Error("record has no JSON form", "unit", r.unit.Name, "err", err)
+	}
+	return value
+}
 
 func (u Unit) record(node string, start number, at progress) (string, error) {
 	if u.Kind == Worker {

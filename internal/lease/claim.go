@@ -12,6 +12,7 @@ type Claim struct {
 	l     *Lease
 	place place
 	value string
+	made  func() string // makes the value whenever it is written; nil for one that is kept
 	sub   *Subscription
 
 	wanted bool
@@ -38,7 +39,8 @@ type Claim struct {
 	failures int
 	err      error
 	settled  []chan struct{}
-	gone     chan struct{}
+	over     bool          // nothing of it is left
+	gone     chan struct{} // closed then; made by who asks for it
 }
 
 // Candidate claims a place in the queue of this election. The value is the candidate's ID. See [Subscription] for changed,
@@ -58,41 +60,49 @@ func (l *Lease) Record(key, value string) (*Claim, error) {
 	return l.claim(place{name: key}, value, nil)
 }
 
+// RecordOf is [Lease.Record] for a value that changes: it is made by that function whenever it is to be written, so that it needn't
+// be kept, and what changes while it waits is made once. See [Claim.Changed].
+func (l *Lease) RecordOf(key string, value func() string) (*Claim, error) {
+	return l.claimAs(Claim{place: place{name: key}, made: value}, nil)
+}
+
 // RecordAfter is [Lease.Record] for a record that is created only when that of first is there, in every session anew.
 func (l *Lease) RecordAfter(first *Claim, key, value string) (*Claim, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.claimAfter(first, place{name: key}, value, nil)
+	return l.claimAs(Claim{place: place{name: key}, value: value, after: first}, nil)
 }
 
 func (l *Lease) claim(p place, value string, changed func()) (*Claim, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.claimAfter(nil, p, value, changed)
+	return l.claimAs(Claim{place: p, value: value}, changed)
 }
 
-// claimAfter makes a claim. One on the same place that is on its way out is waited for; its owner wants it no longer, or it
-// never had one.
-func (l *Lease) claimAfter(first *Claim, p place, value string, changed func()) (*Claim, error) {
-	before := l.claims[p]
+func (l *Lease) claimAs(c Claim, changed func()) (*Claim, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.enter(&c, changed)
+}
+
+// enter makes a claim of what its maker has said. One on the same place that is on its way out is waited for; its owner wants
+// it no longer, or it never had one. It needs mu.
+func (l *Lease) enter(c *Claim, changed func()) (*Claim, error) {
+	before := l.claims[c.place]
 	switch {
 	case l.closing:
 		return nil, ErrClosed
 	case before != nil && (before.wanted || before.heir != nil):
-		return nil, fmt.Errorf("%s: %w", p.election+p.name, ErrDuplicate)
+		return nil, fmt.Errorf("%s: %w", c.place.election+c.place.name, ErrDuplicate)
 	}
-	c := &Claim{l: l, place: p, value: value, wanted: true, after: first, gone: make(chan struct{})}
-	if first != nil {
-		first.then = append(first.then, c)
+	c.l, c.wanted = l, true
+	if c.after != nil {
+		c.after.then = append(c.after.then, c)
 	}
 	if changed != nil {
-		c.sub = &Subscription{l: l, queue: p.election, fn: changed}
+		c.sub = &Subscription{l: l, queue: c.place.election, fn: changed}
 		l.subscribe(c.sub)
 	}
 	if before != nil {
 		before.heir = c
 	} else {
-		l.claims[p] = c
+		l.claims[c.place] = c
 	}
 	l.settle(c)
 	l.wakeSession()
@@ -116,6 +126,14 @@ func (c *Claim) Set(value string) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	c.set(value)
+}
+
+// Changed says that the value of a [Lease.RecordOf] has changed. The function that makes it is called later, without any lock.
+func (c *Claim) Changed() {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	c.dirty = true
+	c.l.settle(c)
 }
 
 // Requeue gives up the place in the queue, as the mirror shows it, for a new one at its tail. It does nothing once the claim
@@ -146,7 +164,17 @@ func (c *Claim) Leave(cause error) {
 
 // Gone is closed when the claim has been left, or has ended by itself, and its record is known to be gone, or when the lease
 // is closed.
-func (c *Claim) Gone() <-chan struct{} { return c.gone }
+func (c *Claim) Gone() <-chan struct{} {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.gone == nil {
+		c.gone = make(chan struct{})
+		if c.over {
+			close(c.gone)
+		}
+	}
+	return c.gone
+}
 
 // Err says why the claim ended by itself, if it did.
 func (c *Claim) Err() error {

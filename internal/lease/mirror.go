@@ -116,12 +116,18 @@ func (l *Lease) place(key string) (place, bool) {
 	return p, p.name != "" && names.CheckElection(p.election) == nil
 }
 
-func entryOf(name string, r engine.Record) Entry {
-	e := Entry{Name: name, Value: string(r.Value), Session: unique.Make(r.Session).Value(), Created: r.Created}
+// entryOf copies what is kept of a record. What others have kept already is shared.
+func (l *Lease) entryOf(p place, r engine.Record) Entry {
+	e := Entry{Name: p.name, Session: unique.Make(r.Session).Value(), Created: r.Created}
+	if c := l.claims[l.own(p)]; c != nil && c.value == string(r.Value) {
+		e.Value = c.value
+	} else {
+		e.Value = string(r.Value)
+	}
 	if e.Name == e.Session {
 		e.Name = e.Session // shares its bytes, and lets go of the key's
 	} else {
-		e.Name = strings.Clone(name)
+		e.Name = strings.Clone(p.name)
 	}
 	return e
 }

@@ -24,7 +24,7 @@ func (l *Lease) sawRecord(p place, e Entry) {
 
 // sweep makes a claim that nobody wants on a record that nothing owns, so that it is deleted.
 func (l *Lease) sweep(p place, e Entry) *Claim {
-	c := &Claim{l: l, place: p, created: e.Created, known: time.Now(), gone: make(chan struct{})}
+	c := &Claim{l: l, place: p, created: e.Created, known: time.Now()}
 	l.claims[p] = c
 	return c
 }

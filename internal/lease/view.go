@@ -103,5 +103,5 @@ func (l *Lease) note(p place, value string) (*Claim, error) {
 		c.set(value)
 		return c, nil
 	}
-	return l.claimAfter(nil, p, value, nil)
+	return l.enter(&Claim{place: p, value: value}, nil)
 }

@@ -71,7 +71,7 @@ func (l *Lease) change(change engine.Change, touched map[string]*queue) {
 		l.sawDeleted(p)
 		return
 	}
-	e := entryOf(p.name, change.Record)
+	e := l.entryOf(p, change.Record)
 	q.put(p.kind, e)
 	l.sawRecord(p, e)
 }
