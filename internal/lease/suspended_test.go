@@ -92,7 +92,7 @@ func TestSuspensionCountsAsTimeThatPassed(t *testing.T) {
 // The stop line may pass between any two readings of the clocks.
 func TestHoldThatBeginsInTheInstantOfTheStopLineEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	for reading := range int64(4) {
+	for reading := range int64(3) {
 		t.Run(fmt.Sprintf("at reading %d", reading), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 				var left atomic.Int64 // readings until the machine has slept
