@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The sessions of these tests have a TTL of an hour: nothing but the guard can have ended them.
+// The sessions of these tests have a TTL of minutes: nothing but the guard can have ended them.
 
 func TestSessionEndsWithItsProcess(t *testing.T) {
 	t.Parallel()

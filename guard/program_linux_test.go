@@ -86,7 +86,7 @@ func (s *script) do(verb, arg string) (string, error) {
 	ctx := context.Background()
 	switch verb {
 	case "open":
-		session, err := s.engine.Open(ctx, engine.SessionOptions{TTL: time.Hour})
+		session, err := s.engine.Open(ctx, engine.SessionOptions{TTL: 5 * time.Minute})
 		if err != nil {
 			return "", err
 		}
@@ -208,6 +208,11 @@ func start(t *testing.T, s *store, change ...func(*exec.Cmd)) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		for pid, line := range p.children(t) {
+			if strings.HasPrefix(line, "singleton-guard: ") {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // the store goes too, and it would wait for that
+			}
+		}
 		p.kill()
 		if t.Failed() {
 			t.Logf("the program's log:\n%s", p.log)
@@ -244,10 +249,7 @@ func (p *process) kill() {
 func (p *process) children(t *testing.T) map[int]string {
 	t.Helper()
 	all := map[int]string{}
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.Process.Pid)) // there are none of a process that has ended
 	for _, task := range tasks {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", p.Process.Pid, task.Name())) // it may have gone
 		for word := range strings.FieldsSeq(string(text)) {

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +98,9 @@ func start(t *testing.T, m *etcdtest.Member, change ...func(*exec.Cmd)) *process
 		}
 	})
 	t.Cleanup(func() {
+		for _, pid := range p.children(t) {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // the member stops too, and a guard would wait for it
+		}
 		p.kill()
 		reading.Wait()
 		if t.Failed() {
