@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"slices"
 	"sync"
 
 	"github.com/singleton-go/singleton/discovery"
@@ -29,8 +30,13 @@ func ExampleDiscovery_Transfer() {
 	defer person.Close(ctx)
 
 	awaitQueue := func(waiting int) {
+		unnamed := func(c discovery.Candidate) bool { return c.Node == "" } // its node's record has not come yet
 		for c, err := range person.Observe(ctx) {
-			if e, _ := c.Election("report"); err != nil || e.Leader.Node != "" && len(e.Waiting) == waiting {
+			if err != nil {
+				log.Fatal(err)
+			}
+			e, _ := c.Election("report")
+			if len(e.Waiting) == waiting && !unnamed(e.Leader) && !slices.ContainsFunc(e.Waiting, unnamed) {
 				return
 			}
 		}
