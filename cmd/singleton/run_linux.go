@@ -55,7 +55,9 @@ func (o *runOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return runFailure(exitRunFailed, errors.Join(wrongUsage(cmd, bare(err)), owner.Stop()))
 	}
-	j := &job{o: *o, path: path, args: args, owner: owner, rt: rt, log: log, stderr: cmd.ErrOrStderr()}
+	j := &job{
+		o: *o, path: path, args: args, node: ownNode(o.node), owner: owner, rt: rt, log: log, stderr: cmd.ErrOrStderr(),
+	}
 	return errors.Join(j.live(cmd.Context()), owner.Stop())
 }
 
@@ -82,6 +84,7 @@ type job struct {
 	o      runOptions
 	path   string
 	args   []string
+	node   string
 	owner  *shim.Owner
 	rt     *singleton.Runtime
 	log    *slog.Logger
@@ -150,14 +153,13 @@ func (j *job) Run(ctx context.Context) error {
 	}
 	term, _ := singleton.TermFrom(ctx)
 	d := j.rt.Discovery()
-	node := j.node()
-	j.say("leads as %s, token %d", node, term.Token())
+	j.say("leads as %s, token %d", j.node, term.Token())
 	t := d.Timing()
 	defer context.AfterFunc(ctx, func() { j.say("stops the command: %v", context.Cause(ctx)) })()
 	out, err := j.owner.Run(ctx, shim.Command{
 		Path: j.path, Args: j.args, Grace: j.o.grace, Drain: t.Drain,
 		Env: []string{
-			"SINGLETON_NAME=" + j.o.name, "SINGLETON_TOKEN=" + strconv.FormatUint(term.Token(), 10), "SINGLETON_NODE=" + node,
+			"SINGLETON_NAME=" + j.o.name, "SINGLETON_TOKEN=" + strconv.FormatUint(term.Token(), 10), "SINGLETON_NODE=" + j.node,
 		},
 		Trust:     func() time.Duration { trust, _ := d.Trust(); return trust },
 		Heartbeat: t.TTL / 20,
@@ -169,10 +171,10 @@ func (j *job) Run(ctx context.Context) error {
 	return j.judge(ctx, out)
 }
 
-// node is this process as others see it.
-func (j *job) node() string {
+// ownNode is this process as others see it.
+func ownNode(name string) string {
 	host, _ := os.Hostname()
-	return discovery.Node{Name: cmp.Or(j.o.node, host, "unknown"), PID: os.Getpid()}.String()
+	return discovery.Node{Name: cmp.Or(name, host, "unknown"), PID: os.Getpid()}.String()
 }
 
 // begin says whether a command may start: with --once it is decided already if another leader was seen.

@@ -84,7 +84,7 @@ func (l *Lease) flagAll() {
 
 // flagHeads announces a change of trust to those who wait for it at the head of a queue.
 func (l *Lease) flagHeads() {
-	for _, c := range l.claims {
+	for c := range l.claims.all() {
 		if c.token == 0 && l.heads(c) {
 			l.flag(c.sub)
 		}

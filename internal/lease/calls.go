@@ -61,7 +61,7 @@ func (c *Claim) doomed() uint64 {
 func (l *Lease) settle(c *Claim) {
 	next := c.next()
 	switch {
-	case l.claims[c.place] != c: // it waits for the one before it, or has gone
+	case l.claims.at(c.place) != c: // it waits for the one before it, or has gone
 		if !c.wanted {
 			l.forget(c)
 		}
@@ -86,28 +86,36 @@ func (l *Lease) settle(c *Claim) {
 // forget lets a claim go that has nothing in the store, and lets the next one begin on the same place.
 func (l *Lease) forget(c *Claim) {
 	c.tellSettled()
-	first := l.claims[c.place]
+	first, heir := l.claims.at(c.place), l.bonds.heir[c]
 	switch {
-	case first == c && c.heir != nil:
-		l.claims[c.place] = c.heir
 	case first == c:
-		delete(l.claims, c.place)
-	case first != nil && first.heir == c:
-		first.heir = nil
+		l.claims.put(c.place, heir)
+		delete(l.bonds.heir, c)
+	case first != nil && l.bonds.heir[first] == c:
+		delete(l.bonds.heir, first)
 	default:
 		return // forgotten before
 	}
 	if c.sub != nil {
 		l.unsubscribe(c.sub)
 	}
-	if c.after != nil {
-		c.after.then = slices.DeleteFunc(c.after.then, func(x *Claim) bool { return x == c })
-	}
+	l.unbind(c)
 	if c.over = true; c.gone != nil {
 		close(c.gone)
 	}
-	if first == c && c.heir != nil {
-		l.settle(c.heir)
+	if heir != nil {
+		l.settle(heir)
+	}
+}
+
+// unbind takes c from the list of what it has waited for.
+func (l *Lease) unbind(c *Claim) {
+	if c.after == nil {
+		return
+	}
+	rest := slices.DeleteFunc(l.bonds.then[c.after], func(x *Claim) bool { return x == c })
+	if l.bonds.then[c.after] = rest; len(rest) == 0 {
+		delete(l.bonds.then, c.after)
 	}
 }
 
@@ -183,13 +191,13 @@ func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 	c.unsure = false
 	switch {
 	case r.Session == l.gen.id:
-		c.created, c.known = r.Created, time.Now()
+		c.created, c.known = r.Created, l.age()
 		if taken != nil && c.place.kind != Wish { // in a wish, another value is its answer
-			c.dirty = c.dirty || c.made != nil || string(r.Value) != c.value
+			c.dirty = c.dirty || string(r.Value) != c.value // one that is made was never kept
 		}
 		l.checkGone(c)
 		l.flag(c.sub) // the watch may have shown the record before this answer
-		for _, next := range slices.Clone(c.then) {
+		for _, next := range slices.Clone(l.bonds.then[c]) {
 			l.settle(next)
 		}
 		return nil

@@ -15,32 +15,40 @@ type Claim struct {
 	made  func() string // makes the value whenever it is written; nil for one that is kept
 	sub   *Subscription
 
-	wanted bool
-	again  bool // to be deleted and created anew, at the tail
-	dirty  bool // the value is to be written
-	unsure bool // a creation got no reply, and no mirror would show its record
+	wanted   bool
+	again    bool // to be deleted and created anew, at the tail
+	dirty    bool // the value is to be written
+	unsure   bool // a creation got no reply, and no mirror would show its record
+	queued   bool // in a lane
+	over     bool // nothing of it is left
+	failures int8 // of calls, one after the other
 
-	heir  *Claim   // the next claim on the same place, which begins when this one, no longer wanted, is gone
-	after *Claim   // the record that must be there first
-	then  []*Claim // those that wait for this record
+	after *Claim // the record that must be there first; see also bonds
 
-	created uint64    // of the record, as a reply told; 0 while there is none
-	known   time.Time // when that was learned
-	seen    uint64    // of the record in the mirror; 0 while there is none
-	highest uint64    // the highest Created ever mirrored here in this session
-	removed uint64    // the highest Created that is known to be gone
+	created uint64        // of the record, as a reply told; 0 while there is none
+	known   time.Duration // when that was learned, since the lease was begun
+	seen    uint64        // of the record in the mirror; 0 while there is none
+	highest uint64        // the highest Created ever mirrored here in this session
+	removed uint64        // the highest Created that is known to be gone
 
 	token  uint64                  // once held, the claim is bound to this record for ever
 	cancel context.CancelCauseFunc // until the hold has ended
 
-	busy     *generation // a call is under way on this one's session
-	queued   bool
-	pause    *time.Timer // until the next try after a failure
-	failures int
-	err      error
-	settled  []chan struct{}
-	over     bool          // nothing of it is left
-	gone     chan struct{} // closed then; made by who asks for it
+	busy  *generation // a call is under way on this one's session
+	pause *time.Timer // until the next try after a failure
+	err   error
+	gone  chan struct{} // closed when nothing is left; made by who asks for it
+}
+
+// bonds are what few claims have, and so cost the others nothing.
+type bonds struct {
+	heir    map[*Claim]*Claim          // the next claim on the same place, which begins when this one, no longer wanted, is gone
+	then    map[*Claim][]*Claim        // those that wait for this one's record
+	settled map[*Claim][]chan struct{} // those to tell when the store holds what is wanted
+}
+
+func newBonds() bonds {
+	return bonds{heir: map[*Claim]*Claim{}, then: map[*Claim][]*Claim{}, settled: map[*Claim][]chan struct{}{}}
 }
 
 // Candidate claims a place in the queue of this election. The value is the candidate's ID. See [Subscription] for changed,
@@ -84,25 +92,25 @@ func (l *Lease) claimAs(c Claim, changed func()) (*Claim, error) {
 // enter makes a claim of what its maker has said. One on the same place that is on its way out is waited for; its owner wants
 // it no longer, or it never had one. It needs mu.
 func (l *Lease) enter(c *Claim, changed func()) (*Claim, error) {
-	before := l.claims[c.place]
+	before := l.claims.at(c.place)
 	switch {
 	case l.closing:
 		return nil, ErrClosed
-	case before != nil && (before.wanted || before.heir != nil):
+	case before != nil && (before.wanted || l.bonds.heir[before] != nil):
 		return nil, fmt.Errorf("%s: %w", c.place.election+c.place.name, ErrDuplicate)
 	}
 	c.l, c.wanted = l, true
 	if c.after != nil {
-		c.after.then = append(c.after.then, c)
+		l.bonds.then[c.after] = append(l.bonds.then[c.after], c)
 	}
 	if changed != nil {
 		c.sub = &Subscription{l: l, queue: c.place.election, fn: changed}
 		l.subscribe(c.sub)
 	}
 	if before != nil {
-		before.heir = c
+		l.bonds.heir[before] = c
 	} else {
-		l.claims[c.place] = c
+		l.claims.put(c.place, c)
 	}
 	l.settle(c)
 	l.wakeSession()
@@ -187,7 +195,7 @@ func (c *Claim) Err() error {
 func (c *Claim) Settled(ctx context.Context) error {
 	c.l.mu.Lock()
 	done := make(chan struct{})
-	c.settled = append(c.settled, done)
+	c.l.bonds.settled[c] = append(c.l.bonds.settled[c], done)
 	c.l.settle(c)
 	c.l.mu.Unlock()
 	select {
@@ -223,10 +231,10 @@ func (c *Claim) stopPause() {
 }
 
 func (c *Claim) tellSettled() {
-	for _, done := range c.settled {
+	for _, done := range c.l.bonds.settled[c] {
 		close(done)
 	}
-	c.settled = nil
+	delete(c.l.bonds.settled, c)
 }
 
 // restart forgets what was known in the session before.

@@ -60,7 +60,7 @@ func (l *Lease) heads(c *Claim) bool {
 
 // endHolds ends the context of every hold with this cause.
 func (l *Lease) endHolds(cause error) {
-	for _, c := range l.claims {
+	for c := range l.claims.all() {
 		l.endHold(c, cause)
 	}
 }

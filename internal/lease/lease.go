@@ -41,6 +41,7 @@ type Lease struct {
 	cfg   Config
 	log   *slog.Logger
 	clock clock
+	began time.Time
 
 	ctx    context.Context // of the goroutines and their calls; ends when Close is through
 	cancel context.CancelFunc
@@ -55,7 +56,8 @@ type Lease struct {
 	tried   time.Time   // when a session was last asked for, or asked after
 	closing bool        // no claims and no holds are added
 	closed  bool        // no calls are made
-	claims  map[place]*Claim
+	claims  claims
+	bonds   bonds
 	lanes   [laneCount]lane
 	emptied chan struct{} // closed when closing and the last held claim has gone
 
@@ -84,7 +86,7 @@ func Start(cfg Config) (*Lease, error) {
 	l := &Lease{
 		cfg: cfg, log: cfg.Logger, clock: clock{suspended: cfg.Suspended},
 		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1), given: make(chan struct{}),
-		queues: map[string]*queue{}, claims: map[place]*Claim{}, emptied: make(chan struct{}),
+		queues: map[string]*queue{}, claims: newClaims(), bonds: newBonds(), began: time.Now(), emptied: make(chan struct{}),
 	}
 	l.lanes = newLanes()
 	l.next = l.clock.now()
@@ -137,8 +139,8 @@ func (l *Lease) beginClose() bool {
 	}
 	l.closing = true
 	l.endHolds(ErrClosed)
-	for _, c := range l.claims {
-		l.dismiss(c.heir)
+	for c := range l.claims.all() {
+		l.dismiss(l.bonds.heir[c])
 		if !c.held() {
 			l.dismiss(c)
 		}
@@ -161,7 +163,7 @@ func (l *Lease) end() {
 	l.mu.Lock()
 	l.closed = true
 	l.cancel()
-	for _, c := range l.claims {
+	for c := range l.claims.all() {
 		l.settle(c)
 	}
 	l.mu.Unlock()
@@ -190,7 +192,7 @@ func (l *Lease) checkEmpty() {
 	if !l.closing {
 		return
 	}
-	for _, c := range l.claims {
+	for c := range l.claims.all() {
 		if c.held() {
 			return
 		}
@@ -206,13 +208,16 @@ func (l *Lease) checkEmpty() {
 func (l *Lease) heldName() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, c := range l.claims {
+	for c := range l.claims.all() {
 		if c.held() {
 			return c.place.election
 		}
 	}
 	return ""
 }
+
+// age is the time since the lease was begun.
+func (l *Lease) age() time.Duration { return time.Since(l.began) }
 
 // Timing returns the durations in force.
 func (l *Lease) Timing() Timing { return l.cfg.Timing }

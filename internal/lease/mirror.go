@@ -119,7 +119,7 @@ func (l *Lease) place(key string) (place, bool) {
 // entryOf copies what is kept of a record. What others have kept already is shared.
 func (l *Lease) entryOf(p place, r engine.Record) Entry {
 	e := Entry{Name: p.name, Session: unique.Make(r.Session).Value(), Created: r.Created}
-	if c := l.claims[l.own(p)]; c != nil && c.value == string(r.Value) {
+	if c := l.claims.at(l.own(p)); c != nil && c.value == string(r.Value) {
 		e.Value = c.value
 	} else {
 		e.Value = string(r.Value)

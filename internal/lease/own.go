@@ -1,9 +1,6 @@
 package lease
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // What the mirror shows of this process's own records. All functions of this file need mu.
 
@@ -13,7 +10,7 @@ func (l *Lease) sawRecord(p place, e Entry) {
 		return
 	}
 	p = l.own(p)
-	c := l.claims[p]
+	c := l.claims.at(p)
 	if c == nil {
 		c = l.sweep(p, e)
 	}
@@ -24,14 +21,14 @@ func (l *Lease) sawRecord(p place, e Entry) {
 
 // sweep makes a claim that nobody wants on a record that nothing owns, so that it is deleted.
 func (l *Lease) sweep(p place, e Entry) *Claim {
-	c := &Claim{l: l, place: p, created: e.Created, known: time.Now()}
-	l.claims[p] = c
+	c := &Claim{l: l, place: p, created: e.Created, known: l.age()}
+	l.claims.put(p, c)
 	return c
 }
 
 // sawDeleted notes that the mirror shows a record no longer.
 func (l *Lease) sawDeleted(p place) {
-	if c := l.claims[l.own(p)]; c != nil {
+	if c := l.claims.at(l.own(p)); c != nil {
 		c.seen = 0
 		l.checkGone(c)
 		l.settle(c)

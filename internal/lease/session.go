@@ -35,7 +35,7 @@ func (l *Lease) keepSession() {
 func (l *Lease) awaitDemand() bool {
 	for {
 		l.mu.Lock()
-		wanted, parked := len(l.claims) > 0 && !l.closing, l.parked != nil
+		wanted, parked := l.claims.len() > 0 && !l.closing, l.parked != nil
 		l.mu.Unlock()
 		if parked {
 			return false
@@ -93,7 +93,7 @@ func (l *Lease) begin(s engine.Session, sent moment) *generation {
 	gen.ctx, gen.cancel = context.WithCancel(l.ctx)
 	l.mu.Lock()
 	l.gen = gen
-	for _, c := range l.claims {
+	for c := range l.claims.all() {
 		l.settle(c)
 	}
 	l.pump() // also those that were queued in the session before
@@ -197,7 +197,7 @@ func (l *Lease) forsake(gen *generation, reason error) bool {
 	l.gen = nil
 	gen.cancel()
 	l.endHolds(fmt.Errorf("%w: %w", ErrLost, reason))
-	for _, c := range l.claims {
+	for c := range l.claims.all() {
 		c.restart()
 		if c.place.kind == Released {
 			c.end(reason) // nobody waits for news of a term that is past, and of a session that is too

@@ -99,7 +99,7 @@ func (l *Lease) Release(ctx context.Context, election string, token uint64) erro
 func (l *Lease) note(p place, value string) (*Claim, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.claims[p]; c != nil && c.wanted {
+	if c := l.claims.at(p); c != nil && c.wanted {
 		c.set(value)
 		return c, nil
 	}

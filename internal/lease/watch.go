@@ -26,7 +26,7 @@ func (l *Lease) apply(u engine.Update) {
 			q.clear()
 			touched[name] = q
 		}
-		for _, c := range l.claims {
+		for c := range l.claims.all() {
 			c.seen = 0
 		}
 	}
@@ -34,7 +34,7 @@ func (l *Lease) apply(u engine.Update) {
 		l.change(change, touched)
 	}
 	if u.Reset {
-		for _, c := range l.claims {
+		for c := range l.claims.all() {
 			l.checkGone(c)
 			l.settle(c)
 		}
@@ -91,8 +91,8 @@ func (l *Lease) mark(asOf time.Time) {
 		close(l.progress)
 		l.progress = nil
 	}
-	for _, c := range l.claims {
-		if c.place.kind != "" && c.created != 0 && c.seen != c.created && c.known.Before(asOf) {
+	for c := range l.claims.all() {
+		if c.place.kind != "" && c.created != 0 && c.seen != c.created && l.began.Add(c.known).Before(asOf) {
 			l.sawGone(c) // created, deleted, and all of it missed
 			l.settle(c)
 		}
