@@ -14,6 +14,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"github.com/singleton-go/singleton/engine/etcdengine"
 )
@@ -27,6 +28,9 @@ const (
 	// Keepalives of the connection find a peer that has gone without a word; the engine's own timeouts do not rest on them.
 	keepAlive        = 10 * time.Second
 	keepAliveTimeout = 5 * time.Second
+
+	// A fixed window of flow control, in bytes, spares the pings that would find it out.
+	window = 1 << 20
 )
 
 // openEtcd makes a client and an engine on it.
@@ -130,6 +134,7 @@ func hostPort(s string) (string, error) {
 func (o Options) config(hosts []string) (clientv3.Config, error) {
 	c := clientv3.Config{
 		DialTimeout: authLimit, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAliveTimeout, Logger: zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window)},
 	}
 	scheme := "http://"
 	if o.TLS || o.CAFile != "" || o.CertFile != "" || o.KeyFile != "" {

@@ -41,6 +41,10 @@
 // endpoint is back when the system gives its connection up, which takes up to a quarter of an hour unless the client was told to
 // keep it alive.
 //
+// A connection sends a ping for most of what it receives, to find out how large its flow-control window should be. A client with fixed
+// windows sends none, which makes a hand-over among many candidates up to a fifth faster: put
+// grpc.WithInitialWindowSize(1<<20) and grpc.WithInitialConnWindowSize(1<<20) into its DialOptions.
+//
 // With a user name and password the client library authenticates anew whenever a stream is opened, which is once for each
 // renewal; that costs the server a password hash. Client certificates cost nothing.
 package etcdengine
