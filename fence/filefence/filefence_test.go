@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/singleton-go/singleton/fence"
 	"github.com/singleton-go/singleton/fence/filefence"
@@ -252,26 +251,5 @@ func TestRepairTakesOffWhatIsTorn(t *testing.T) {
 				t.Errorf("%v, %q", err, read(t, path))
 			}
 		})
-	}
-}
-
-func TestWaitingForTheLockEndsWithTheContext(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "f")
-	if err := filefence.Append(t.Context(), path, term(1), nil); err != nil {
-		t.Fatal(err)
-	}
-	unlock := holdLock(t, path+".fence.lock")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("no patience"))
-	defer cancel()
-	if err := filefence.Append(ctx, path, term(2), []byte("x")); err == nil || !strings.Contains(err.Error(), "no patience") {
-		t.Errorf("got %v", err)
-	}
-	if got := read(t, path); got != "" {
-		t.Errorf("written without the lock: %q", got)
-	}
-	unlock()
-	if err := filefence.Append(t.Context(), path, term(1), []byte("x")); err != nil {
-		t.Errorf("token 1: %v (a term that got no lock leaves no mark)", err)
 	}
 }
