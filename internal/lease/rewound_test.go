@@ -88,3 +88,19 @@ func (p *process) mustBeParked() {
 		p.t.Errorf("trust %v, reason %v, session %q; want none of it, and %v", trust, err, p.Session(), engine.ErrRewound)
 	}
 }
+
+func TestSessionThatWasAskedForBeforeTheStoreWentBackIsNotUsed(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		p.until(time.Second)
+		p.doomAll(enginetest.Fate{Reply: 500 * time.Millisecond}, enginetest.OpOpen)
+		p.candidate("m")
+		synctest.Wait()
+		store.Rewind()
+		p.until(2 * time.Second) // before it would be renewed
+		p.mustBeParked()
+		if closed := len(p.sent(enginetest.OpClose)); closed != 1 {
+			t.Errorf("the session was closed %d times, want once", closed)
+		}
+	})
+}

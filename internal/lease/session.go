@@ -91,15 +91,37 @@ func (l *Lease) openOnce() (engine.Session, error) {
 func (l *Lease) begin(s engine.Session, sent moment) *generation {
 	gen := &generation{session: s, id: s.ID(), opened: sent, renewed: sent}
 	gen.ctx, gen.cancel = context.WithCancel(l.ctx)
+	if !l.adopt(gen) {
+		l.discard(gen)
+		return nil
+	}
+	l.log.Info("session opened", "session", gen.id, "ttl", s.TTL())
+	return gen
+}
+
+// adopt lets everything rest on gen, unless the store was found not to be the one that it was while gen was asked for.
+func (l *Lease) adopt(gen *generation) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.parked != nil {
+		return false
+	}
 	l.gen = gen
 	for c := range l.claims.all() {
 		l.settle(c)
 	}
 	l.pump() // also those that were queued in the session before
-	l.mu.Unlock()
-	l.log.Info("session opened", "session", gen.id, "ttl", s.TTL())
-	return gen
+	return true
+}
+
+// discard closes a session that nothing rests on.
+func (l *Lease) discard(gen *generation) {
+	ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
+	defer cancel()
+	defer gen.cancel()
+	if err := gen.session.Close(ctx); err != nil {
+		l.log.Warn("session not closed: it will expire by itself", "session", gen.id, "err", err)
+	}
 }
 
 // renewUntilLost returns when the session is known to be lost, or when the lease is closed.
