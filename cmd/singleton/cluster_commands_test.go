@@ -186,7 +186,7 @@ func TestEnvSaysWhatABugReportNeeds(t *testing.T) {
 	t.Parallel()
 	url := twoNodes(t)
 	stdout, stderr, err := call(t, "env", "--engine", url)
-	for _, want := range []string{url + " (from --engine)", "yes, after ", "2 nodes, 1 elections", "suspended", "clock rate", "go1."} {
+	for _, want := range []string{url + " (from --engine)", "yes, after ", "nodes 2, elections 1", "suspended", "clock rate", "go1."} {
 		if err != nil || !strings.Contains(stdout, want) {
 			t.Errorf("%v %s: no %q in\n%s", err, stderr, want, stdout)
 		}

@@ -138,7 +138,7 @@ func (e environment) write(w io.Writer, asJSON bool) error {
 	line("engine", "%s (from %s)", e.Store.Engine, e.Store.From)
 	line("prefix", "%s", e.Store.Prefix)
 	if e.Store.Error == "" {
-		line("answers", "yes, after %.0f ms: %d nodes, %d elections", e.Store.Answered*1000, e.Store.Nodes, e.Store.Elections)
+		line("answers", "yes, after %.0f ms: nodes %d, elections %d", e.Store.Answered*1000, e.Store.Nodes, e.Store.Elections)
 	} else {
 		line("answers", "no")
 	}
