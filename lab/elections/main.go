@@ -9,27 +9,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"text/tabwriter"
+
+	"github.com/singleton-go/singleton/lab/internal/command"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "elections:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("elections", run) }
 
 func run(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags := flag.NewFlagSet("elections", flag.ContinueOnError)

@@ -8,31 +8,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/singleton-go/singleton/engine/etcdengine/etcdtest"
+	"github.com/singleton-go/singleton/lab/internal/command"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "gap:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("gap", run) }
 
 func run(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags := flag.NewFlagSet("gap", flag.ContinueOnError)

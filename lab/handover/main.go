@@ -9,28 +9,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"strconv"
 	"strings"
+
+	"github.com/singleton-go/singleton/lab/internal/command"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, "handover:", err)
-		os.Exit(1)
-	}
-}
+func main() { command.Main("handover", run) }
 
 func run(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags := flag.NewFlagSet("handover", flag.ContinueOnError)
