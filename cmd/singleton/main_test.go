@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 
 	"github.com/singleton-go/singleton/cmd/singleton/internal/shim"
@@ -21,6 +23,9 @@ func TestMain(m *testing.M) {
 			os.Exit(command(os.Args[2:]))
 		}
 		main()
+	}
+	if signal.Ignored(syscall.SIGHUP) { // under nohup, and so by all processes that the tests start
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	code := m.Run()
 	stopEtcd()
