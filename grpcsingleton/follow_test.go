@@ -223,10 +223,13 @@ type slow struct {
 	cause   chan error
 }
 
-func newSlow() *slow { return &slow{make(chan struct{}), make(chan struct{}), make(chan error, 1)} }
+func newSlow() *slow { return &slow{make(chan struct{}, many), make(chan struct{}), make(chan error, many)} }
+
+// many calls under way show what a single one shows now and then.
+const many = 50
 
 func (s *slow) handle(ctx context.Context, _ string) (string, error) {
-	close(s.entered)
+	s.entered <- struct{}{}
 	select {
 	case <-s.leave:
 	case <-ctx.Done():
@@ -271,18 +274,24 @@ func TestTheLossOfLeadershipEndsCallsUnderWay(t *testing.T) {
 	store, h := ramengine.New(), newSlow()
 	a := join(t, store, "a", h.handle)
 	cc := dial(t, observe(t, store))
-	failed := make(chan error)
-	go func() {
-		_, _, err := call(t, cc, "x", grpc.WaitForReady(true))
-		failed <- err
-	}()
-	<-h.entered
-	heal := a.conn.Cut()
-	if err := <-h.cause; !errors.Is(err, singleton.ErrLost) {
-		t.Errorf("cause %v, want %v", err, singleton.ErrLost)
+	failed := make(chan error, many)
+	for range many {
+		go func() {
+			_, _, err := call(t, cc, "x", grpc.WaitForReady(true))
+			failed <- err
+		}()
 	}
-	if err := <-failed; err == nil {
-		t.Error("an answer came after the loss")
+	for range many {
+		<-h.entered
+	}
+	heal := a.conn.Cut()
+	for range many {
+		if err := <-h.cause; !errors.Is(err, singleton.ErrLost) {
+			t.Errorf("cause %v, want %v", err, singleton.ErrLost)
+		}
+		if err := <-failed; err == nil {
+			t.Error("an answer came after the loss")
+		}
 	}
 	heal()
 }

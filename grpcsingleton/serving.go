@@ -166,13 +166,37 @@ var notRun = metadata.Pairs(fence.RefusedHeader, "not leading")
 
 func refusal(reason error) error { return status.Error(codes.Unavailable, "not run: "+reason.Error()) }
 
-// under returns a call's context that ends with the term too, and has the values of the runner's beside its own.
-func (v *serving) under(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(valuesOf{ctx, v.work})
-	stop := context.AfterFunc(v.work, func() { cancel(context.Cause(v.work)) })
-	return ctx, func() { stop(); cancel(nil) }
+// under returns a call's context under the term: it has the values of both, and ends with whichever ends first. Where the term was
+// lost, that is the cause, also if the end of the call was told first.
+func (v *serving) under(call context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(valuesOf{context.WithoutCancel(call), v.work})
+	timed, stopTimer := ctx, context.CancelFunc(func() {})
+	if at, ok := call.Deadline(); ok {
+		timed, stopTimer = context.WithDeadline(ctx, at)
+	}
+	stopCall := context.AfterFunc(call, func() {
+		if !errors.Is(call.Err(), context.DeadlineExceeded) { // which timed finds out by itself
+			cancel(v.cause(call))
+		}
+	})
+	stopWork := context.AfterFunc(v.work, func() { cancel(v.cause(v.work)) })
+	return timed, func() {
+		stopCall()
+		stopWork()
+		stopTimer()
+		cancel(nil)
+	}
 }
 
+// cause says why a call ends.
+func (v *serving) cause(ended context.Context) error {
+	if lost := v.term.Err(); lost != nil {
+		return lost
+	}
+	return context.Cause(ended)
+}
+
+// valuesOf is a call's context with the values of the runner's beside its own.
 type valuesOf struct {
 	context.Context                 //nolint:containedctx // it is one
 	runner          context.Context //nolint:containedctx // for its values

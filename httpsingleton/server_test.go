@@ -122,11 +122,14 @@ type slow struct {
 }
 
 func newSlow() *slow {
-	return &slow{make(chan struct{}), make(chan struct{}), make(chan error, 1)}
+	return &slow{make(chan struct{}, many), make(chan struct{}), make(chan error, many)}
 }
 
+// many requests under way show what a single one shows now and then.
+const many = 50
+
 func (s *slow) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	close(s.entered)
+	s.entered <- struct{}{}
 	select {
 	case <-s.leave:
 		_, _ = io.WriteString(w, "done")
@@ -178,18 +181,24 @@ func TestTheLossOfLeadershipEndsRequestsUnderWay(t *testing.T) {
 	store, h := ramengine.New(), newSlow()
 	a := join(t, store, "a", h, httpsingleton.ServerOptions{})
 	tr := follow(t, observe(t, store), httpsingleton.Options{})
-	failed := make(chan error)
-	go func() {
-		_, _, err := send(t, tr, "x")
-		failed <- err
-	}()
-	<-h.entered
-	heal := a.conn.Cut()
-	if err := <-h.cause; !errors.Is(err, singleton.ErrLost) {
-		t.Errorf("cause %v, want %v", err, singleton.ErrLost)
+	failed := make(chan error, many)
+	for range many {
+		go func() {
+			_, _, err := send(t, tr, "x")
+			failed <- err
+		}()
 	}
-	if err := <-failed; err == nil {
-		t.Error("an answer came after the loss")
+	for range many {
+		<-h.entered
+	}
+	heal := a.conn.Cut()
+	for range many {
+		if err := <-h.cause; !errors.Is(err, singleton.ErrLost) {
+			t.Errorf("cause %v, want %v", err, singleton.ErrLost)
+		}
+		if err := <-failed; err == nil {
+			t.Error("an answer came after the loss")
+		}
 	}
 	heal()
 }

@@ -124,19 +124,47 @@ func (v *serving) run(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set(fence.ElectionHeader, v.term.Election())
 	w.Header().Set(fence.TokenHeader, fence.FormatToken(v.term.Token()))
-	v.of.handler.ServeHTTP(w, r)
+	ctx, cancel := v.under(r.Context())
+	defer cancel()
+	v.of.handler.ServeHTTP(w, r.WithContext(ctx))
 	return nil
 }
 
 // runHere runs a request that came to another server of this process, and says whether it did.
 func (v *serving) runHere(w http.ResponseWriter, r *http.Request) bool {
-	ctx, cancel := context.WithCancelCause(valuesOf{r.Context(), v.work})
-	defer cancel(nil)
-	stop := context.AfterFunc(v.work, func() { cancel(context.Cause(v.work)) }) //nolint:contextcheck // ends with the term too
-	defer stop()
-	err := v.run(w, r.WithContext(ctx)) //nolint:contextcheck // it comes from the request's
+	err := v.run(w, r)
 	v.mind(err)
 	return err == nil
+}
+
+// under returns a request's context under the term: it has the values of both, and ends with whichever ends first. Where the term
+// was lost, that is the cause, also if the end of the connection was told first.
+func (v *serving) under(request context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(valuesOf{context.WithoutCancel(request), v.work})
+	timed, stopTimer := ctx, context.CancelFunc(func() {})
+	if at, ok := request.Deadline(); ok { // set by a handler of another server of this process
+		timed, stopTimer = context.WithDeadline(ctx, at)
+	}
+	stopRequest := context.AfterFunc(request, func() {
+		if !errors.Is(request.Err(), context.DeadlineExceeded) { // which timed finds out by itself
+			cancel(v.cause(request))
+		}
+	})
+	stopWork := context.AfterFunc(v.work, func() { cancel(v.cause(v.work)) })
+	return timed, func() {
+		stopRequest()
+		stopWork()
+		stopTimer()
+		cancel(nil)
+	}
+}
+
+// cause says why a request ends.
+func (v *serving) cause(ended context.Context) error {
+	if lost := v.term.Err(); lost != nil {
+		return lost
+	}
+	return context.Cause(ended)
 }
 
 // valuesOf is a request's context with the values of the runner's beside its own.
