@@ -223,7 +223,9 @@ type slow struct {
 	cause   chan error
 }
 
-func newSlow() *slow { return &slow{make(chan struct{}, many), make(chan struct{}), make(chan error, many)} }
+func newSlow() *slow {
+	return &slow{make(chan struct{}, many), make(chan struct{}), make(chan error, many)}
+}
 
 // many calls under way show what a single one shows now and then.
 const many = 50

@@ -1,0 +1,22 @@
+module github.com/singleton-go/singleton/examples/grpc
+
+go 1.26.0
+
+require (
+	github.com/singleton-go/singleton v0.0.0
+	github.com/singleton-go/singleton/grpcsingleton v0.0.0
+	google.golang.org/grpc v1.83.2
+	google.golang.org/protobuf v1.36.11
+)
+
+require (
+	golang.org/x/net v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.41.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa // indirect
+)
+
+replace (
+	github.com/singleton-go/singleton => ../..
+	github.com/singleton-go/singleton/grpcsingleton => ../../grpcsingleton
+)
