@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/singleton-go/singleton/lab/torture/real"
 )
 
 // A command writes its results to out, and what it is doing to diag. It returns an error if a promise was broken.
@@ -26,7 +28,9 @@ type command struct {
 }
 
 // commands are in the order in which they are listed.
-var commands = []command{}
+var commands = []command{
+	{"real", "real processes on a real etcd, beside other libraries", real.Run},
+}
 
 // errUsage says that the command line is wrong; it was said already.
 var errUsage = errors.New("usage")
