@@ -67,7 +67,7 @@ func (f *follower) unary(ctx context.Context, method string, req, reply any, cc 
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		s := f.sighting(service)
 		var trailer metadata.MD
-		err := invoke(meantFor(ctx, service, s), method, req, reply, cc, append(slices.Clip(o), grpc.Trailer(&trailer))...)
+		err := invoke(s.meant(ctx), method, req, reply, cc, append(slices.Clip(o), grpc.Trailer(&trailer))...)
 		if err == nil || !refused(err, trailer) || !f.another(ctx, s, pause, waits(o)) {
 			return err
 		}
@@ -79,22 +79,13 @@ func (f *follower) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.C
 	o ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
 	if service, ours := serviceOf(cc); ours {
-		ctx = meantFor(ctx, service, f.sighting(service))
+		ctx = f.sighting(service).meant(ctx)
 	}
 	return open(ctx, desc, cc, method, o...)
 }
 
 func serviceOf(cc *grpc.ClientConn) (service string, ours bool) {
 	return strings.CutPrefix(cc.Target(), Scheme+":///")
-}
-
-// meantFor says in the metadata which term a call is meant for, where one is known.
-func meantFor(ctx context.Context, service string, s *sighting) context.Context {
-	if s.token == 0 {
-		return ctx
-	}
-	return metadata.AppendToOutgoingContext(ctx,
-		fence.TargetElectionHeader, string(discovery.Service)+"/"+service, fence.TargetTokenHeader, fence.FormatToken(s.token))
 }
 
 // refused says whether the server did not run the call.

@@ -6,9 +6,11 @@ import (
 	"sync"
 
 	"google.golang.org/grpc/attributes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
 
 	"github.com/singleton-go/singleton/discovery"
+	"github.com/singleton-go/singleton/fence"
 )
 
 // Protocol is that of the endpoints which are followed.
@@ -25,7 +27,24 @@ type follower struct {
 // A sighting is the term that a service was last seen in.
 type sighting struct {
 	token    uint64        // 0 while nobody serves
+	target   [4]string     // the metadata that names this term; empty where there is none
 	outdated chan struct{} // closed by the next
+}
+
+func newSighting(service string, token uint64) *sighting {
+	s := &sighting{token: token, outdated: make(chan struct{})}
+	if token != 0 {
+		s.target = [4]string{targetElection, string(discovery.Service) + "/" + service, targetToken, fence.FormatToken(token)}
+	}
+	return s
+}
+
+// meant says in the metadata which term a call is meant for, where one is known.
+func (s *sighting) meant(ctx context.Context) context.Context {
+	if s.token == 0 {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, s.target[:]...)
 }
 
 // sighting returns the latest of a service.
@@ -36,7 +55,7 @@ func (f *follower) sighting(service string) *sighting {
 		f.sightings = map[string]*sighting{}
 	}
 	if f.sightings[service] == nil {
-		f.sightings[service] = &sighting{outdated: make(chan struct{})}
+		f.sightings[service] = newSighting(service, 0)
 	}
 	return f.sightings[service]
 }
@@ -47,7 +66,7 @@ func (f *follower) saw(service string, token uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.sightings[service] == s && s.token != token {
-		f.sightings[service] = &sighting{token: token, outdated: make(chan struct{})}
+		f.sightings[service] = newSighting(service, token)
 		close(s.outdated)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -131,16 +132,22 @@ func (v *serving) admit(ctx context.Context) error {
 	if err := v.term.Check(); err != nil {
 		return err
 	}
-	md, _ := metadata.FromIncomingContext(ctx)
-	err := fence.Meant(v.term, last(md, fence.TargetElectionHeader), last(md, fence.TargetTokenHeader))
+	err := fence.Meant(v.term, last(ctx, targetElection), last(ctx, targetToken))
 	if errors.Is(err, fence.ErrStale) {
 		v.doubt()
 	}
 	return err
 }
 
-func last(md metadata.MD, key string) string {
-	if values := md.Get(key); len(values) > 0 {
+// Metadata has its names in lower case, and finds them faster that way.
+var (
+	targetElection = strings.ToLower(fence.TargetElectionHeader)
+	targetToken    = strings.ToLower(fence.TargetTokenHeader)
+)
+
+// last returns a value that a call has brought along, the one that was added last.
+func last(ctx context.Context, key string) string {
+	if values := metadata.ValueFromIncomingContext(ctx, key); len(values) > 0 {
 		return values[len(values)-1]
 	}
 	return ""
