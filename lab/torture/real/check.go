@@ -19,6 +19,7 @@ type Result struct {
 	Faults     []Fault   `json:"faults"`
 	Losses     int       `json:"etcdLeaderLosses"`
 	Outage     float64   `json:"etcdWithoutMajority"` // seconds
+	Late       float64   `json:"machineLate"`         // seconds in which nothing of this ran for longer than a margin
 	Contenders []Outcome `json:"contenders"`
 	Broken     []string  `json:"broken"` // promises of this library; empty if all were kept
 
@@ -40,6 +41,7 @@ type Outcome struct {
 
 	Overlaps  Overlaps `json:"overlaps"`          // nobody was suspended
 	Suspended Overlaps `json:"overlapsSuspended"` // the older leader was, less than a TTL before
+	Found     []Pair   `json:"found,omitempty"`   // all of both
 
 	Stale      int `json:"stale"`      // effects of an older term after one of a newer, where nothing checks
 	Refused    int `json:"refused"`    // by the fence
@@ -60,6 +62,15 @@ type Outcome struct {
 type Overlaps struct {
 	Count   int     `json:"count"`
 	Longest float64 `json:"longest"`
+}
+
+// A Pair is two terms that overlap. Its times are seconds from the beginning.
+type Pair struct {
+	Older     term    `json:"older"`
+	Newer     term    `json:"newer"`
+	From      float64 `json:"from"`
+	To        float64 `json:"to"`
+	Suspended bool    `json:"suspended"` // the older one's node was, less than a TTL before
 }
 
 func (o *Overlaps) add(s span) {
@@ -86,13 +97,16 @@ func judge(o Options, window span, h *history) *Result {
 	for _, s := range h.outages {
 		r.Outage += ms(until(s.End, window.End)-s.Start) / 1000
 	}
+	for _, s := range h.late {
+		r.Late += ms(s.End-s.Start) / 1000
+	}
 	for _, name := range contenders {
 		c := h.contests[name]
 		for i := range c.terms {
 			c.terms[i].End = until(c.terms[i].End, window.End)
 		}
 		out := Outcome{Name: name, Terms: len(c.terms), Effects: len(c.effects)}
-		h.overlaps(c, o.TTL, &out)
+		h.overlaps(c, window.Start, o.TTL, &out)
 		c.count(&out)
 		h.gaps(c, window, o.TTL, &out)
 		h.verdicts(c, &out)
@@ -111,7 +125,7 @@ func until(end, last int64) int64 {
 }
 
 // overlaps looks at every two terms. A process that is stopped executes nothing, so that time doesn't count.
-func (h *history) overlaps(c *contest, ttl time.Duration, out *Outcome) {
+func (h *history) overlaps(c *contest, began int64, ttl time.Duration, out *Outcome) {
 	terms := slices.SortedFunc(slices.Values(c.terms), func(a, b term) int { return cmp.Compare(a.Token, b.Token) })
 	for i, older := range terms {
 		for _, newer := range terms[i+1:] {
@@ -121,11 +135,14 @@ func (h *history) overlaps(c *contest, ttl time.Duration, out *Outcome) {
 			}
 			pieces := without(without([]span{both}, h.stopped[older.Node]), h.stopped[newer.Node])
 			for _, p := range pieces {
-				if h.suspended(older.Node, span{newer.Start - int64(ttl), p.End}) {
+				found := Pair{Older: older, Newer: newer, From: seconds(p.Start - began), To: seconds(p.End - began)}
+				found.Suspended = h.suspended(older.Node, span{newer.Start - int64(ttl), p.End})
+				if found.Suspended {
 					out.Suspended.add(p)
 				} else {
 					out.Overlaps.add(p)
 				}
+				out.Found = append(out.Found, found)
 			}
 		}
 	}
@@ -206,47 +223,64 @@ type stretch struct {
 	length, bound time.Duration
 }
 
-// stretches cuts a gap into what the bound is for: time counts anew from each loss of etcd's leader, from the end of each time without
-// a majority, and from each fault that befalls a node, which may be the next in the queue.
-func (h *history) stretches(gap span, ttl time.Duration) (all []stretch) {
-	type cut struct {
-		at   int64
-		loss bool
-	}
-	var cuts []cut
-	lately := false // etcd has lost its leader, and given every lease its whole TTL anew
+// A moment is when a bound begins anew.
+type moment struct {
+	at   int64
+	loss bool // etcd may have given every lease its whole TTL anew
+}
+
+// moments are all of them, in order: each loss of etcd's leader, both ends of each time without a majority, and each fault that befalls a
+// node, which may be the next in the queue.
+func (h *history) moments() (all []moment) {
 	for _, at := range h.losses {
-		cuts = append(cuts, cut{at, true})
-		lately = lately || at <= gap.Start && at > gap.Start-int64(ttl)-int64(2*electionTimeout)
+		all = append(all, moment{at, true})
 	}
 	for _, o := range h.outages {
-		cuts = append(cuts, cut{until(o.End, gap.End), true}, cut{o.Start, true})
+		all = append(all, moment{o.Start, true}, moment{o.End, true})
 	}
 	for _, i := range h.incidents {
 		if !i.Kind.atEtcd() {
-			cuts = append(cuts, cut{i.Start, false})
+			all = append(all, moment{i.Start, false})
 		}
 	}
-	slices.SortFunc(cuts, func(a, b cut) int { return cmp.Compare(a.at, b.at) })
+	slices.SortFunc(all, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
+	return all
+}
+
+// stretches cuts a gap at the moments within it. What lies between two is held against the bound.
+func (h *history) stretches(gap span, ttl time.Duration) (all []stretch) {
+	loss := slices.ContainsFunc(h.losses, func(at int64) bool {
+		return at <= gap.Start && at > gap.Start-int64(ttl)-int64(2*electionTimeout)
+	})
 	from := gap.Start
 	add := func(to int64) {
 		if h.outage(from, to) {
 			return
 		}
-		s := stretch{time.Duration(to - from), bound(ttl)}
-		if lately {
-			s.bound = boundAfterLoss(ttl)
+		s := stretch{time.Duration(to - from), bound(ttl) + h.busy(span{from, to})}
+		if loss {
+			s.bound += boundAfterLoss(ttl) - bound(ttl)
 		}
 		all = append(all, s)
 	}
-	for _, c := range cuts {
-		if c.at > gap.Start && c.at < gap.End {
-			add(c.at)
-			from, lately = c.at, lately || c.loss
+	for _, m := range h.moments() {
+		if m.at > gap.Start && m.at < gap.End {
+			add(m.at)
+			from, loss = m.at, loss || m.loss
 		}
 	}
 	add(gap.End)
 	return all
+}
+
+// busy is for how long the machine let nothing of this run, which no bound can cover.
+func (h *history) busy(s span) (sum time.Duration) {
+	for _, l := range h.late {
+		if l = l.common(s); !l.empty() {
+			sum += time.Duration(l.End - l.Start)
+		}
+	}
+	return sum
 }
 
 // outage says whether no majority of etcd was up in this time, which no outage begins or ends within.

@@ -15,6 +15,7 @@ type sketch struct {
 	stopped  map[string][]span
 	losses   []int64
 	outages  []span
+	late     []span
 	faults   []incident
 	effects  []action
 	accepted []uint64
@@ -33,7 +34,7 @@ func by(node string, token uint64, start, end int64, refused bool) action {
 
 func (s sketch) judge() *Result {
 	h := newHistory()
-	h.losses, h.outages, h.incidents = s.losses, s.outages, s.faults
+	h.losses, h.outages, h.late, h.incidents = s.losses, s.outages, s.late, s.faults
 	if s.stopped != nil {
 		h.stopped = s.stopped
 	}
@@ -74,6 +75,9 @@ func TestBrokenPromisesAreFound(t *testing.T) {
 		},
 		"long after etcd was away": {
 			sketch{terms: []term{at("a", 1, 0, 5), at("b", 2, 18, 20)}, outages: []span{{4 * second, 11 * second}}, until: 20}, "longer than the bound",
+		},
+		"the machine was busy": {
+			sketch{terms: []term{at("a", 1, 0, 5), at("b", 2, 10, 20)}, late: []span{{6 * second, 8 * second}}, until: 20}, "",
 		},
 		"another fault meanwhile": {
 			sketch{terms: []term{at("a", 1, 0, 5), at("b", 2, 11, 20)}, faults: []incident{{Kind: kill, span: span{8 * second, 0}}}, until: 20}, "",

@@ -59,6 +59,7 @@ type history struct {
 	incidents []incident
 	stopped   map[string][]span // by node: from SIGSTOP to SIGCONT
 	stalls    map[string][]span // by node: when its process did not run, as it noticed itself
+	late      []span            // when the machine let nothing of this run, as this process noticed
 	losses    []int64           // when etcd was seen to have lost its leader, or to have another
 	outages   []span            // when no majority of etcd answered
 }

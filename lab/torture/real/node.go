@@ -69,7 +69,11 @@ func (s nodeSpec) run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer close(quit)
-	wg.Go(func() { watch.stalls(quit, margin(s.TTL)) })
+	wg.Go(func() {
+		stalls(quit, margin(s.TTL), func(late span) {
+			_ = watch.tell(message{Kind: stall, Start: late.Start, End: late.End}) // without a sink the process ends anyway
+		})
+	})
 
 	errs := make(chan error, len(contenders))
 	for _, name := range contenders {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,7 @@ func torture(ctx context.Context, o Options, diag io.Writer) (*Result, error) {
 		return nil, err
 	}
 	defer c.close()
+	defer c.watchMachine()()
 	if err := c.await(ctx, "not all have a leader", c.allLead); err != nil {
 		return nil, err
 	}
@@ -37,6 +39,22 @@ func torture(ctx context.Context, o Options, diag io.Writer) (*Result, error) {
 	}
 	c.sinks.close()
 	return judge(o, window, c.history), nil
+}
+
+// watchMachine notes when this process did not run, as no fault befalls it: then the machine did something else. It returns what
+// ends that.
+func (c *cluster) watchMachine() (end func()) {
+	quit := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		stalls(quit, margin(c.options.TTL), func(late span) {
+			c.history.with(func() { c.history.late = append(c.history.late, late) })
+		})
+	})
+	return sync.OnceFunc(func() {
+		close(quit)
+		watching.Wait()
+	})
 }
 
 func (c *cluster) allLead() bool {

@@ -73,6 +73,9 @@ const effectTakes = 20 * time.Millisecond
 // work is the runner of all contenders: one effect after the other until ctx ends. A refusal by the fence does not end it, so that the
 // sink without one shows for how long a leader goes on.
 func (c *sinkConn) work(ctx context.Context, token uint64) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // the term was over before it began
+	}
 	if err := c.tell(message{Kind: begin, Token: token, Start: now()}); err != nil {
 		return err
 	}
@@ -90,7 +93,7 @@ func (c *sinkConn) work(ctx context.Context, token uint64) error {
 }
 
 // stalls reports when this process did not run for longer than the margin, until quit is closed.
-func (c *sinkConn) stalls(quit <-chan struct{}, margin time.Duration) {
+func stalls(quit <-chan struct{}, margin time.Duration, report func(span)) {
 	t := time.NewTicker(margin / 10)
 	defer t.Stop()
 	for last := now(); ; {
@@ -101,7 +104,7 @@ func (c *sinkConn) stalls(quit <-chan struct{}, margin time.Duration) {
 		}
 		at := now()
 		if time.Duration(at-last) > margin {
-			_ = c.tell(message{Kind: stall, Start: last, End: at}) // without a sink the process ends anyway
+			report(span{last, at})
 		}
 		last = at
 	}
