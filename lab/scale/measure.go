@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
+	"strings"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -18,6 +18,7 @@ const (
 	quiet        = 600 * time.Millisecond // without a new revision, and the store has come to rest
 	idleMessages = 6                      // from one node while it is quiet: renewals, and what belongs to them
 	fewest       = 100                    // units below which the heap of one can't be told from noise
+	fewestLooks  = 10                     // at a store that has come to rest, since one may take long on a busy machine
 	changes      = 50                     // of one unit, to measure what they cost others
 )
 
@@ -131,6 +132,26 @@ func (t *trial) join(ctx context.Context) (*child, error) {
 	return n, err
 }
 
+// entered waits until so many nodes stand in all elections. Client-go has no queue.
+func (t *trial) entered(ctx context.Context, nodes int) error {
+	if t.f.Kind == "leaderelection" {
+		return nil
+	}
+	all := strings.TrimSuffix(t.queue(0), unitName(0)+"/")
+	for until := time.Now().Add(limit); ; {
+		r, err := t.client.Get(ctx, all, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil || r.Count == int64(nodes*t.f.Units) {
+			return err
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%d records of %d nodes in %d elections after %v", r.Count, nodes, t.f.Units, limit)
+		}
+		if err := rest(ctx, look); err != nil {
+			return err
+		}
+	}
+}
+
 // settle waits until nothing is written or asked any more. Client-go writes for ever, so it gets some time.
 func (t *trial) settle(ctx context.Context) error {
 	if t.f.Kind == "leaderelection" {
@@ -138,7 +159,7 @@ func (t *trial) settle(ctx context.Context) error {
 	}
 	until, since := time.Now().Add(limit), time.Now()
 	revision, sent, err := t.activity(ctx)
-	for err == nil && time.Since(since) < quiet {
+	for looks := 0; err == nil && (looks < fewestLooks || time.Since(since) < quiet); looks++ {
 		if time.Now().After(until) {
 			return fmt.Errorf("the store was not at rest for %v", limit)
 		}
@@ -147,7 +168,7 @@ func (t *trial) settle(ctx context.Context) error {
 		}
 		var r, s int64
 		if r, s, err = t.activity(ctx); r != revision || s > sent+int64(idleMessages*len(t.nodes)) {
-			since, revision, sent = time.Now(), r, s
+			looks, since, revision, sent = 0, time.Now(), r, s
 		}
 	}
 	return err
@@ -227,7 +248,7 @@ func (t *trial) leader() (leader *child, others []*child, err error) {
 // queue is where the candidates of one unit stand.
 func (t *trial) queue(i int) string {
 	if t.f.Kind == "singleton" {
-		return "election/" + prefix + "/singleton/worker/unit-" + strconv.Itoa(i) + "/"
+		return "election/" + prefix + "/singleton/worker/" + unitName(i) + "/"
 	}
 	return prefix + "/" + unitName(i) + "/"
 }

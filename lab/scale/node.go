@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
-	"runtime/pprof"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -105,8 +103,8 @@ func serveNode(ctx context.Context, r role) error {
 		stopped = stopped || q.Do == "stop"
 		err := perform(ctx, n, q)
 		s := report(q, &traffic, &count, err)
-		if q.Do == "weigh" && r.Profile != "" && s.Err == "" {
-			s.Err = profile(r, s)
+		if err := profile(r, q, s.Heap); err != nil && s.Err == "" {
+			s.Err = err.Error()
 		}
 		return s
 	})
@@ -128,7 +126,7 @@ func perform(ctx context.Context, n node, q request) error {
 		return n.change(ctx, q.Times)
 	case "stop":
 		return n.stop(ctx)
-	case "state", "weigh":
+	case "state", "weigh", "record", "recorded":
 		return nil
 	default:
 		return fmt.Errorf("request %q: unknown", q.Do)
@@ -151,19 +149,6 @@ func report(q request, traffic *meter, count *tally, err error) state {
 		s.Heap, s.Goroutines = m.HeapAlloc, runtime.NumGoroutine()
 	}
 	return s
-}
-
-// profile writes what the heap is made of.
-func profile(r role, s state) (failed string) {
-	name := fmt.Sprintf("%s-%d-of-%d-at-%d.pprof", r.Kind, r.Index, r.Units, s.Heap)
-	f, err := os.Create(filepath.Join(r.Profile, name))
-	if err == nil {
-		err = errors.Join(pprof.WriteHeapProfile(f), f.Close())
-	}
-	if err != nil {
-		return err.Error()
-	}
-	return ""
 }
 
 func unitName(i int) string { return "unit-" + strconv.Itoa(i) }

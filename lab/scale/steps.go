@@ -48,13 +48,15 @@ func (t *trial) startAll(ctx context.Context) error {
 // startOthers starts the second node, which is weighed before and after all others have come.
 func (t *trial) startOthers(ctx context.Context, second *child, before state) error {
 	var pending [2]state
+	stand := 1
 	for i, some := range [][]*child{t.nodes[1:2], t.nodes[2:]} {
 		for _, n := range some {
 			if _, err := n.ask("start"); err != nil {
 				return err
 			}
 		}
-		if err := t.settle(ctx); err != nil {
+		stand += len(some)
+		if err := errors.Join(t.entered(ctx, stand), t.settle(ctx)); err != nil {
 			return err
 		}
 		now, err := t.weigh(second)
@@ -176,6 +178,9 @@ func (t *trial) revoke(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.record("record", others); err != nil {
+		return err
+	}
 	begun := time.Now()
 	if _, err := t.client.Revoke(ctx, clientv3.LeaseID(head.Kvs[0].Lease)); err != nil {
 		return err
@@ -185,6 +190,9 @@ func (t *trial) revoke(ctx context.Context) error {
 		return err
 	}
 	t.f.Revoked = last.Sub(begun).Seconds()
+	if err := t.record("recorded", others); err != nil {
+		return err
+	}
 	if t.f.Kind == "bare" {
 		return nil
 	}
@@ -193,6 +201,19 @@ func (t *trial) revoke(ctx context.Context) error {
 		return err
 	}
 	return t.settle(ctx)
+}
+
+// record begins or ends profiles of the processor, where they are wanted.
+func (t *trial) record(do string, nodes []*child) error {
+	if t.o.profile == "" {
+		return nil
+	}
+	for _, n := range nodes {
+		if _, err := n.ask(do); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // kill kills the leader. Where it has a guard, that ends its session.
