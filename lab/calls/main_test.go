@@ -56,9 +56,13 @@ func TestWhatBreaksAPromiseIsAnError(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	fine := report{Rows: []row{{Failed: 1}}}
-	if err := fine.verdict(); err != nil {
-		t.Error(err)
+	for name, r := range map[string]report{
+		"a call that the fault struck": {Rows: []row{{Failed: 1}}},
+		"a machine that was busy":      {Rows: []row{{Mild: true, Failed: 1}}, Unplanned: 1},
+	} {
+		if err := r.verdict(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

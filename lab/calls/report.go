@@ -22,9 +22,10 @@ type report struct {
 	Lost         int `json:"acknowledged_without_effect"`
 	TwoTerms     int `json:"effects_under_two_terms"`
 	Repeated     int `json:"effects_repeated_under_one_term"`
+	Unplanned    int `json:"terms_that_no_fault_ended"`
 }
 
-// A row is what became of the calls over one protocol from one fault to the next.
+// A row is what became of the calls over one protocol that ended between one fault and the next.
 type row struct {
 	Protocol string  `json:"protocol"`
 	Fault    string  `json:"fault"`
@@ -48,7 +49,7 @@ func judge(o loadOptions, struck []time.Time, records []*record, sink *Sink) *re
 		}
 		latencies := make([][]time.Duration, len(rows))
 		for _, call := range rec.results {
-			i := since(struck, call.Timestamp)
+			i := before(struck, call.Timestamp.Add(call.Latency))
 			rows[i].add(call.Error)
 			latencies[i] = append(latencies[i], call.Latency)
 			if call.Code == http.StatusOK {
@@ -63,21 +64,27 @@ func judge(o loadOptions, struck []time.Time, records []*record, sink *Sink) *re
 		}
 		r.Rows = append(r.Rows, rows...)
 	}
-	for _, tokens := range sink.tokens {
+	terms := map[string]map[uint64]bool{} // by protocol
+	for key, tokens := range sink.tokens {
 		if len(tokens) > 1 {
 			r.TwoTerms++
 		}
+		protocol, _, _ := strings.Cut(key, "-")
+		if terms[protocol] == nil {
+			terms[protocol] = map[uint64]bool{}
+		}
+		terms[protocol][tokens[0]] = true
+	}
+	for _, of := range terms {
+		r.Unplanned += max(0, len(of)-len(struck)-1)
 	}
 	return r
 }
 
-// underWay is for how long before a fault a call that it strikes may have begun, if nothing held it up.
-const underWay = 100 * time.Millisecond
-
-// since returns how many faults had struck when a call began.
-func since(struck []time.Time, call time.Time) (n int) {
+// before returns how many faults had struck when a call ended: the last of them is what it may have suffered from.
+func before(struck []time.Time, ended time.Time) (n int) {
 	for _, at := range struck {
-		if call.After(at.Add(-underWay)) {
+		if ended.After(at) {
 			n++
 		}
 	}
@@ -92,11 +99,12 @@ func (r *row) add(failure string) {
 	}
 }
 
-// verdict says which promise did not hold.
+// verdict says which promise did not hold. Where a leader has lost its leadership by itself, because the machine was too busy for a
+// TTL as short as this, calls may have failed at any time.
 func (r *report) verdict() error {
 	var broken []error
 	for _, row := range r.Rows {
-		if row.Mild && row.Failed > 0 {
+		if row.Mild && row.Failed > 0 && r.Unplanned == 0 {
 			broken = append(broken, fmt.Errorf("%s, %s: %d calls failed, as: %s", row.Protocol, row.Fault, row.Failed, row.Example))
 		}
 	}
@@ -121,8 +129,8 @@ func (r *report) print(out io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "acknowledged %d, of these without an effect %d; effects under two terms %d, twice under one %d\n",
-		r.Acknowledged, r.Lost, r.TwoTerms, r.Repeated)
+	_, err := fmt.Fprintf(out, "acknowledged %d, of these without an effect %d; effects under two terms %d, twice under one %d\n"+
+		"terms that no fault ended: %d\n", r.Acknowledged, r.Lost, r.TwoTerms, r.Repeated, r.Unplanned)
 	return err
 }
 
