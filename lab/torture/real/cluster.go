@@ -65,7 +65,8 @@ func openCluster(ctx context.Context, o Options) (c *cluster, err error) {
 		}
 		c.members = append(c.members, m)
 	}
-	if c.etcd, err = watchEtcd(ctx, specs, c.history); err != nil {
+	// Until it is closed, since what a fault has done is healed also when ctx has ended.
+	if c.etcd, err = watchEtcd(context.WithoutCancel(ctx), specs, c.history); err != nil {
 		return nil, err
 	}
 	if err := c.await(ctx, "etcd has no leader", func() bool { return c.etcd.leader() != 0 }); err != nil {
