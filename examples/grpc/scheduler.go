@@ -115,7 +115,7 @@ func (s *scheduler) runAll(ctx context.Context) (time.Duration, error) {
 			if err := s.save(ctx, j); err != nil {
 				return 0, err
 			}
-			singleton.LoggerFrom(ctx).InfoContext(ctx, "runs", "job", j.Name, "token", j.RunBy)
+			singleton.LoggerFrom(ctx).InfoContext(ctx, "runs", "job", j.Name)
 		}
 	}
 	return next, nil
