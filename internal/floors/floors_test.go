@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"discovery/...", "fence/..."},
 	{"election/..."},
 	{"internal/lease/...", "guard/..."},
-	{"engine", "internal/names"},
+	{"engine", "internal/names", "internal/spread"},
 }
 
 // Beside the house, in folders below engine, stand the engines and their tests' tools. They know package engine alone, and
