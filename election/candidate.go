@@ -23,9 +23,6 @@ type Candidate struct {
 	head  uint64 // its record, while that is at the head of the queue
 	delay alarm  // the takeover delay of that record
 	term  *term
-
-	answered lease.Entry // the wish as it was when this leader answered it
-	patience alarm       // for candidates that are to make way
 }
 
 // Enter puts this process into the queue and returns at once. When it has won, elected is called, once, on a goroutine of the
@@ -77,7 +74,9 @@ func (c *Candidate) stopLooking() *term {
 	defer c.mu.Unlock()
 	c.left = true
 	c.delay.stop()
-	c.patience.stop()
+	if c.term != nil {
+		c.term.patience.stop()
+	}
 	return c.term
 }
 
@@ -99,7 +98,7 @@ func (c *Candidate) step() *term {
 		return nil
 	}
 	if c.term != nil {
-		c.follow(c.term)
+		c.term.follow()
 		return nil
 	}
 	if head := c.claim.Heads(); head != c.head {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/singleton-go/singleton/internal/lease"
 )
 
 // A Term is one candidate's time as leader: a context, a fencing token, an end. The zero Term is nobody's: its token is 0,
@@ -17,6 +19,10 @@ type term struct {
 	lost  context.Context // ends when leadership is lost or given up
 	ctx   context.Context // ends then, and when the leader is to stop
 	stop  context.CancelCauseFunc
+
+	// Under the mutex of the candidate.
+	answered lease.Entry // the wish as it was when this leader answered it
+	patience alarm       // for candidates that are to make way
 }
 
 type termKey struct{}

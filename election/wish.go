@@ -154,51 +154,52 @@ func (a *asker) withdraw() {
 
 // follow does what a wish to the term's leader asks for, also while that is on its way out for another reason. The candidate's
 // mutex is held.
-func (c *Candidate) follow(t *term) {
-	v := c.e.l.Look(c.e.name)
+func (t *term) follow() {
+	v := t.c.e.l.Look(t.c.e.name)
 	w, ok := readWish(v.Wish)
 	if !ok || w.State == refused || len(v.Candidates) == 0 || v.Candidates[0].Created != t.token {
-		c.patience.stop()
+		t.patience.stop()
 		return
 	}
-	if *v.Wish == c.answered {
+	if *v.Wish == t.answered {
 		return // the answer will be seen, or has failed and is written again
 	}
 	wanted := place(v, w.To)
 	switch {
 	case w.For != 0 && w.For != t.token, w.State == adopted && w.Token != t.token:
-		c.answer(v.Wish, w, refused, "it was for an earlier term")
+		t.answer(v.Wish, w, refused, "it was for an earlier term")
 	case w.To != "" && wanted < 0:
-		c.answer(v.Wish, w, refused, "the wanted candidate is not in the queue")
+		t.answer(v.Wish, w, refused, "the wanted candidate is not in the queue")
 	case wanted == 0:
-		c.answer(v.Wish, w, refused, "the wanted candidate leads already")
+		t.answer(v.Wish, w, refused, "the wanted candidate leads already")
 	case w.State == "":
-		c.patience.stop()
+		t.patience.stop()
 		w.Token = t.token
-		c.answer(v.Wish, w, adopted, "")
+		t.answer(v.Wish, w, adopted, "")
 	case w.To == "" || wanted == 1:
 		t.end(fmt.Errorf("%w by %s", ErrAsked, w.By))
-	case c.patience.rang:
-		c.answer(v.Wish, w, refused, fmt.Sprintf("the candidates ahead of the wanted one did not make way; first is session %s",
+	case t.patience.rang:
+		t.answer(v.Wish, w, refused, fmt.Sprintf("the candidates ahead of the wanted one did not make way; first is session %s",
 			v.Candidates[1].Session))
 	default:
-		c.patience.set(c.e.l.Timing().TTL, c)
+		t.patience.set(t.c.e.l.Timing().TTL, t.c)
 	}
 }
 
 // answer writes the leader's answer into the wish. If that fails it looks again after a while.
-func (c *Candidate) answer(e *lease.Entry, w wishRecord, state, reason string) {
+func (t *term) answer(e *lease.Entry, w wishRecord, state, reason string) {
 	asked := *e
 	w.State, w.Reason = state, reason
-	c.answered = asked
+	t.answered = asked
+	c := t.c
 	c.e.l.AnswerWish(c.e.name, asked, w.String(), func(err error) {
 		if err == nil {
 			return
 		}
 		time.AfterFunc(c.e.l.Timing().CallTimeout, func() {
 			c.mu.Lock()
-			if c.answered == asked {
-				c.answered = lease.Entry{}
+			if t.answered == asked {
+				t.answered = lease.Entry{}
 			}
 			c.mu.Unlock()
 			c.look()
