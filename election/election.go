@@ -186,6 +186,18 @@ func (e *Election) Observe(ctx context.Context) iter.Seq2[Leader, error] {
 	}
 }
 
+// Waiting returns the sessions of those who wait, the next one first, as far as this process knows. It asks nobody.
+func (e *Election) Waiting() []string {
+	v := e.l.Look(e.name)
+	var sessions []string
+	for i, c := range v.Candidates {
+		if i > 0 {
+			sessions = append(sessions, c.Session)
+		}
+	}
+	return sessions
+}
+
 func leaderOf(e lease.Entry) Leader {
 	return Leader{Candidate: e.Value, Session: e.Session, Token: e.Created}
 }

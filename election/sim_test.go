@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -55,7 +56,10 @@ func TestClusterUnderFaultsNeverRunsTwiceAndRecovers(t *testing.T) {
 	var sum figures
 	n := seeds()
 	t.Cleanup(func() {
-		t.Logf("sim: %d seeds from %d: %v", n, *simFrom, &sum)
+		t.Logf("%d seeds from %d: %v", n, *simFrom, &sum)
+		if *simSeeds > 0 { // for those who run very many
+			_, _ = fmt.Fprintln(os.Stdout, "sim:", &sum)
+		}
 		if n >= 40 && (sum.terms.Load() < 3*int64(n) || sum.lost.Load() == 0 || sum.overlaps.Load() == 0 || sum.stale.Load() == 0) {
 			t.Error("the schedules test too little")
 		}

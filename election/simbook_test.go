@@ -85,7 +85,7 @@ func (b *book) checkGrant(o *tenure, next *node, now time.Time) {
 	case !o.died.IsZero():
 		if ended.IsZero() {
 			ended = o.died
-		} else if o.lost.IsZero() || ended.Before(o.lost) {
+		} else if !errors.Is(o.cause, election.ErrLost) || ended.Before(o.lost) {
 			return // it may have noted its clean end
 		}
 	case err == nil:

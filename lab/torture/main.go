@@ -17,7 +17,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/singleton-go/singleton/lab/torture/faults"
 	"github.com/singleton-go/singleton/lab/torture/real"
+	"github.com/singleton-go/singleton/lab/torture/sim"
 )
 
 // A command writes its results to out, and what it is doing to diag. It returns an error if a promise was broken.
@@ -30,6 +32,8 @@ type command struct {
 // commands are in the order in which they are listed.
 var commands = []command{
 	{"real", "real processes on a real etcd, beside other libraries", real.Run},
+	{"sim", "very many schedules of faults in virtual time", sim.Run},
+	{"faults", "whether the simulation catches deliberate faults in our own code", faults.Run},
 }
 
 // errUsage says that the command line is wrong; it was said already.
