@@ -30,7 +30,7 @@ func (rt *Runtime) install(u Unit) error {
 		if err := in.register(rt.d); err != nil {
 			return err
 		}
-		in.enter()
+		in.begins()
 	}
 	rt.units[in.name] = in
 	return nil

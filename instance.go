@@ -18,6 +18,7 @@ type instance struct {
 	reg  *discovery.Registration
 
 	mu        sync.Mutex
+	held      bool // it is kept out of the queue, for a head start of others or for ever
 	queued    bool // it waits in the queue
 	ended     bool // it has stopped, for now or for good
 	state     State
@@ -82,6 +83,9 @@ func (in *instance) stop(reason error, remove bool) *halt {
 	}
 	switch {
 	case in.ended:
+		in.goes((*instance).stopped)
+	case in.held:
+		in.held = false
 		in.goes((*instance).stopped)
 	case in.queued:
 		in.queued = false

@@ -43,6 +43,22 @@ type Config struct {
 	// milliseconds rather than the TTL. [guard.Main] must come first in main, and the engine must be an [engine.Ender].
 	Guard bool
 
+	// Spread has units handed over until all processes with Spread lead the same number of workers and services, give or take one;
+	// without it the process that starts first leads everything. All processes of a cluster should agree on it, and install
+	// the same units. See docs/spread.md.
+	Spread bool
+
+	// Weight is this process's share beside the others', where units are spread; default 1.
+	Weight int
+
+	// Priority has units spread among the processes of the highest priority that there is, and handed over to these by all others.
+	// It needs Spread.
+	Priority int
+
+	// NeverLead keeps the workers and services of this process out of the queue: they are registered, and stay in [Init]. Replicas
+	// run. It is for observers and canaries.
+	NeverLead bool
+
 	// OnStuck is called when a runner was told to stop and has outlasted its budget. With nil it is waited for, and so is its
 	// leadership; a function that ends the process gives leadership to another one at once or after the TTL. It must not block.
 	OnStuck func(Status)
@@ -64,6 +80,8 @@ type Runtime struct {
 	guard *guard.Guard // nil where there is to be none
 	d     *discovery.Discovery
 	ctx   context.Context //nolint:containedctx // what all contexts of runners descend from
+
+	stopSpreading func() // nil where units are not spread; set before Run waits
 }
 
 type phase int
@@ -82,6 +100,9 @@ func New(eng engine.Engine, c Config) (*Runtime, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Spread && c.Weight == 0 {
+		c.Weight = 1
 	}
 	c.Timing = discovery.Timing(lease.Timing(c.Timing).WithDefaults())
 	if err := errors.Join(c.checkEngine(eng), c.check()); err != nil {
@@ -105,7 +126,7 @@ func (c Config) check() error {
 	if c.Grace < 0 {
 		grace = fmt.Errorf("Grace %v: must be positive", c.Grace)
 	}
-	return errors.Join(names.CheckPrefix(c.Prefix), grace, lease.Timing(c.Timing).Check())
+	return errors.Join(names.CheckPrefix(c.Prefix), grace, c.checkShare(), lease.Timing(c.Timing).Check())
 }
 
 // Run runs these units, and those that [Runtime.Install] adds, until ctx ends, and then stops all in order: first the workers and
@@ -149,18 +170,27 @@ func (rt *Runtime) open(ctx context.Context, units []Unit) error {
 	if err := rt.enter(ctx); err != nil {
 		return err
 	}
-	for _, in := range all {
-		if err := in.register(rt.d); err != nil {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rt.config.Timing.CallTimeout)
-			defer cancel()
-			return errors.Join(err, rt.leave(ctx))
-		}
+	rt.ctx = context.WithoutCancel(ctx)
+	if err := rt.register(all); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rt.config.Timing.CallTimeout)
+		defer cancel()
+		return errors.Join(err, rt.leave(ctx))
 	}
-	rt.phase, rt.units, rt.ctx = running, all, context.WithoutCancel(ctx)
+	rt.phase, rt.units = running, all
 	for _, in := range all {
-		in.enter()
+		in.begins()
 	}
 	return nil
+}
+
+// register makes these units, and this process's share of all units, known to the cluster.
+func (rt *Runtime) register(all map[string]*instance) error {
+	for _, in := range all {
+		if err := in.register(rt.d); err != nil {
+			return err
+		}
+	}
+	return rt.startSpreading()
 }
 
 // shutdown stops everything in order, since ctx has ended.
@@ -173,6 +203,9 @@ func (rt *Runtime) shutdown(ctx context.Context) error {
 		return nil // nothing was started
 	}
 	rt.log.Info("runtime stops", "reason", reason)
+	if rt.stopSpreading != nil {
+		rt.stopSpreading()
+	}
 	for _, group := range rt.groups() {
 		stopAll(group, reason)
 	}

@@ -122,6 +122,8 @@ func (c *Claim) key(session string) string {
 	switch p := c.place; {
 	case p.kind == "":
 		return p.name
+	case p.kind == Share:
+		return c.l.cfg.Range + p.kind + "/" + session
 	case p.name == "":
 		return c.l.cfg.Range + p.kind + "/" + p.election + "/" + session
 	default:

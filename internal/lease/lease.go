@@ -65,11 +65,12 @@ type Lease struct {
 	stop    *time.Timer // the stop line, while there are any
 
 	queues   map[string]*queue // the mirror, by the names of the elections
-	loaded   bool              // it has held a whole state
-	marked   moment            // it was complete at this moment
-	before   moment            // the last reading of the clocks before that
-	next     moment            // the reading that a mark from then on may count from
-	progress chan struct{}     // closed by the next mark; nil while nobody waits for it
+	shares   shares
+	loaded   bool          // it has held a whole state
+	marked   moment        // it was complete at this moment
+	before   moment        // the last reading of the clocks before that
+	next     moment        // the reading that a mark from then on may count from
+	progress chan struct{} // closed by the next mark; nil while nobody waits for it
 
 	all     []*Subscription
 	flagged []*Subscription
@@ -86,7 +87,8 @@ func Start(cfg Config) (*Lease, error) {
 	l := &Lease{
 		cfg: cfg, log: cfg.Logger, clock: clock{suspended: cfg.Suspended},
 		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1), given: make(chan struct{}),
-		queues: map[string]*queue{}, claims: newClaims(), bonds: newBonds(), began: time.Now(), emptied: make(chan struct{}),
+		queues: map[string]*queue{}, shares: newShares(), claims: newClaims(), bonds: newBonds(), began: time.Now(),
+		emptied: make(chan struct{}),
 	}
 	l.lanes = newLanes()
 	l.next = l.clock.now()

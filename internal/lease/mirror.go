@@ -10,11 +10,13 @@ import (
 	"github.com/singleton-go/singleton/internal/names"
 )
 
-// The kinds of records in the election range. Their keys are {range}{kind}/{election}/{name}.
+// The kinds of records in the election range. Their keys are {range}{kind}/{election}/{name}, but for a share, which belongs to no
+// election: {range}{kind}/{name}.
 const (
 	Candidate = "singleton" // a candidate in the queue; its name is its session's ID, its value the candidate's ID
 	Wish      = "wish"      // a request to the leader
 	Released  = "released"  // the token of a term that ended with its runner returned
+	Share     = "share"     // what a process says of its part in an even spread; its name is its session's ID
 )
 
 // An Entry is one record of an election, as the mirror keeps it.
@@ -94,10 +96,17 @@ func (q *queue) idle() bool {
 	return len(q.candidates) == 0 && len(q.wishes) == 0 && len(q.released) == 0 && len(q.subs) == 0
 }
 
+func (q *queue) head() Entry {
+	if len(q.candidates) == 0 {
+		return Entry{}
+	}
+	return q.candidates[0]
+}
+
 // A place is where a record of an election stands.
 type place struct {
 	kind     string
-	election string
+	election string // empty for a share
 	name     string // empty: the ID of the session that holds it
 }
 
@@ -108,6 +117,9 @@ func (l *Lease) place(key string) (place, bool) {
 		return place{}, false
 	}
 	kind, rest, _ := strings.Cut(rest, "/")
+	if kind == Share {
+		return place{kind: kind, name: rest}, rest != ""
+	}
 	last := strings.LastIndexByte(rest, '/')
 	if kind != Candidate && kind != Wish && kind != Released || last < 0 {
 		return place{}, false

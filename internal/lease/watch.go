@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/singleton-go/singleton/engine"
+	"github.com/singleton-go/singleton/internal/names"
 )
 
 // keepMirror watches the election range for as long as the lease lives. What was mirrored stays until the next reset: an
@@ -26,6 +27,7 @@ func (l *Lease) apply(u engine.Update) {
 			q.clear()
 			touched[name] = q
 		}
+		l.shares.clear()
 		for c := range l.claims.all() {
 			c.seen = 0
 		}
@@ -57,23 +59,43 @@ func (l *Lease) change(change engine.Change, touched map[string]*queue) {
 	if !ok {
 		return
 	}
+	e := Entry{Name: p.name}
+	if !change.Deleted {
+		e = l.entryOf(p, change.Record)
+	}
+	if p.kind == Share {
+		l.shares.say(e, change.Deleted)
+	} else if q := l.changeQueue(p, e, change.Deleted); q != nil {
+		touched[p.election] = q
+	}
+	if change.Deleted {
+		l.sawDeleted(p)
+	} else {
+		l.sawRecord(p, e)
+	}
+}
+
+// changeQueue changes the mirror of an election, and returns it; nil where there was nothing to delete.
+func (l *Lease) changeQueue(p place, e Entry, deleted bool) *queue {
 	q := l.queues[p.election]
-	if q == nil {
-		if change.Deleted {
-			return
-		}
+	switch {
+	case q != nil:
+	case deleted:
+		return nil
+	default:
 		q = &queue{}
 		l.queues[strings.Clone(p.election)] = q
 	}
-	touched[p.election] = q
-	if change.Deleted {
+	before := q.head()
+	if deleted {
 		q.drop(p.kind, p.name)
-		l.sawDeleted(p)
-		return
+	} else {
+		q.put(p.kind, e)
 	}
-	e := l.entryOf(p, change.Record)
-	q.put(p.kind, e)
-	l.sawRecord(p, e)
+	if names.OfUnit(p.election) {
+		l.shares.leads(before.Session, q.head().Session)
+	}
+	return q
 }
 
 // mark notes that the mirror was complete at asOf.

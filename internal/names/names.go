@@ -39,6 +39,9 @@ func CheckElection(name string) error {
 	return Check("election", name)
 }
 
+// OfUnit says whether an election is that of a worker or service. It takes the name for one that was checked.
+func OfUnit(election string) bool { return strings.Contains(election, "/") }
+
 // CheckPrefix refuses what can't stand before the keys of a cluster. Prefixes are used byte for byte.
 func CheckPrefix(prefix string) error {
 	switch {

@@ -15,8 +15,10 @@ import (
 
 // A Node is one process of the cluster, known by its session.
 type Node struct {
-	ID    string
-	Leads int // how many units it leads
+	ID       string
+	Weight   int // of its share, beside the others'
+	Priority int // where others have a higher one, it is to lead nothing
+	Leads    int // how many units it leads
 }
 
 // A Unit is one that the process which decides leads.
@@ -58,7 +60,7 @@ func score(node, unit string) uint64 {
 // Plan returns to whom the node me hands over one unit each. Of all that is to be moved in the whole cluster only the first
 // limit moves are in the plan, whoever has to make them. The order of the nodes makes no difference.
 func Plan(nodes []Node, me string, limit int) []string {
-	over, under := imbalance(nodes, limit)
+	over, under := imbalance(entitled(nodes), limit)
 	var to []string
 	for i := range over {
 		if over[i] == me {
@@ -71,43 +73,79 @@ func Plan(nodes []Node, me string, limit int) []string {
 // imbalance lists who has to give and who is to get, one entry for each of the first units, as many as limit says at most. Both
 // lists go round, so that no node comes twice before each that is as far off has come once.
 func imbalance(nodes []Node, limit int) (over, under []string) {
-	nodes = slices.Clone(nodes)
-	slices.SortFunc(nodes, func(a, b Node) int {
-		return cmp.Or(-cmp.Compare(a.Leads, b.Leads), cmp.Compare(a.ID, b.ID))
-	})
-	total := 0
-	for _, n := range nodes {
-		total += n.Leads
-	}
-	more, fewer := make([]Node, 0, len(nodes)), make([]Node, 0, len(nodes))
-	for i, n := range nodes {
-		share := total / len(nodes)
-		if i < total%len(nodes) { // those that have most already may have one more
-			share++
-		}
-		if n.Leads > share {
-			more = append(more, Node{n.ID, n.Leads - share})
+	var more, fewer []surplus
+	for _, n := range surpluses(nodes) {
+		if n.units > 0 {
+			more = append(more, n)
 		} else {
-			fewer = append(fewer, Node{n.ID, share - n.Leads})
+			fewer = append(fewer, surplus{n.id, n.takes, -n.units})
 		}
 	}
-	slices.Reverse(fewer) // who has least is first
+	slices.Reverse(fewer) // who is furthest below its share is first
 	return around(more, limit), around(fewer, limit)
 }
 
+// A surplus is what a node leads beyond its share.
+type surplus struct {
+	id    string
+	takes bool // it may lead units at all
+	units int
+}
+
+// surpluses returns those of all nodes, the highest first. Where the units can't be divided as the weights say, those that have
+// more already may have one more, since nothing has to move then. Without any weight nobody is off.
+func surpluses(nodes []Node) []surplus {
+	var total, weights int
+	for _, n := range nodes {
+		total += n.Leads
+		weights += n.Weight
+	}
+	if weights == 0 {
+		return nil
+	}
+	left := total
+	list := make([]surplus, 0, len(nodes))
+	for _, n := range nodes {
+		share := total * n.Weight / weights
+		left -= share
+		list = append(list, surplus{n.ID, n.Weight > 0, n.Leads - share})
+	}
+	order := func(a, b surplus) int { return cmp.Or(cmp.Compare(b.units, a.units), cmp.Compare(a.id, b.id)) }
+	slices.SortFunc(list, order)
+	for i := range list {
+		if left > 0 && list[i].takes {
+			list[i].units--
+			left--
+		}
+	}
+	slices.SortFunc(list, order)
+	return list
+}
+
+// entitled returns the nodes with no weight for those beside which others have a higher priority.
+func entitled(nodes []Node) []Node {
+	nodes = slices.Clone(nodes)
+	for i := range nodes {
+		if slices.ContainsFunc(nodes, func(n Node) bool { return n.Priority > nodes[i].Priority }) {
+			nodes[i].Weight = 0
+		}
+	}
+	return nodes
+}
+
 // around lists each node as often as its number says, one of each at a time, up to limit.
-func around(nodes []Node, limit int) (list []string) {
+func around(nodes []surplus, limit int) (list []string) {
 	for len(nodes) > 0 {
-		var rest []Node
+		var rest []surplus
 		for _, n := range nodes {
-			if n.Leads == 0 {
+			if n.units == 0 {
 				continue
 			}
 			if len(list) == limit {
 				return list
 			}
-			list = append(list, n.ID)
-			rest = append(rest, Node{n.ID, n.Leads - 1})
+			list = append(list, n.id)
+			rest = append(rest, surplus{n.id, n.takes, n.units - 1})
 		}
 		nodes = rest
 	}

@@ -61,7 +61,7 @@ func (w *world) nodes() []spread.Node {
 	}
 	var nodes []spread.Node
 	for _, id := range w.ids {
-		nodes = append(nodes, spread.Node{ID: id, Leads: leads[id]})
+		nodes = append(nodes, spread.Node{ID: id, Weight: 1, Leads: leads[id]})
 	}
 	return nodes
 }
@@ -203,7 +203,7 @@ func TestBalancedMovesNothing(t *testing.T) {
 	for _, leads := range [][]int{{}, {0}, {7}, {1, 0}, {1, 0, 0}, {3, 4, 3, 4}, {2, 2, 2}} {
 		var nodes []spread.Node
 		for i, n := range leads {
-			nodes = append(nodes, spread.Node{ID: fmt.Sprint(i), Leads: n})
+			nodes = append(nodes, spread.Node{ID: fmt.Sprint(i), Weight: 1, Leads: n})
 		}
 		for _, n := range nodes {
 			if to := spread.Plan(nodes, n.ID, atOnce); len(to) > 0 {
@@ -251,13 +251,13 @@ func TestStaleViews(t *testing.T) {
 func TestFlappingNodeMovesNothing(t *testing.T) {
 	t.Parallel()
 	const settle = 10 * time.Second
-	stable := []spread.Node{{ID: "a", Leads: 50}, {ID: "b", Leads: 50}}
+	stable := []spread.Node{{ID: "a", Weight: 1, Leads: 50}, {ID: "b", Weight: 1, Leads: 50}}
 	var s spread.Settled
 	now := time.Unix(0, 0)
 	for second := range 600 {
 		present := slices.Clone(stable)
 		if second%12 < 9 {
-			present = append(present, spread.Node{ID: "flaps"})
+			present = append(present, spread.Node{ID: "flaps", Weight: 1})
 		}
 		settled := s.Among(present, now.Add(time.Duration(second)*time.Second), settle)
 		for _, me := range []string{"a", "b"} {
@@ -267,7 +267,7 @@ func TestFlappingNodeMovesNothing(t *testing.T) {
 		}
 	}
 	now = now.Add(time.Hour)
-	joined := append(slices.Clone(stable), spread.Node{ID: "stays"})
+	joined := append(slices.Clone(stable), spread.Node{ID: "stays", Weight: 1})
 	s.Among(joined, now, settle)
 	if to := spread.Plan(s.Among(joined, now.Add(settle), settle), "a", atOnce); len(to) == 0 {
 		t.Error("a node that stays gets nothing")
