@@ -22,7 +22,7 @@ type instance struct {
 	queued    bool // it waits in the queue
 	ended     bool // it has stopped, for now or for good
 	state     State
-	since     time.Time
+	since     time.Duration // when it came into this state, since the runtime was made
 	candidate *election.Candidate
 	run       *run     // from the beginning of a term to its end
 	trouble   *trouble // nil until it fails
@@ -47,7 +47,7 @@ type trouble struct {
 }
 
 func newInstance(rt *Runtime, u Unit) *instance {
-	return &instance{rt: rt, name: u.String(), unit: u, state: Init, since: time.Now()}
+	return &instance{rt: rt, name: u.String(), unit: u, state: Init, since: time.Since(rt.began)}
 }
 
 // register makes the unit known to the cluster.
@@ -113,7 +113,7 @@ func (in *instance) elected(t election.Term) {
 // set changes the state, and tells the cluster.
 func (in *instance) set(s State) {
 	if in.state != s {
-		in.state, in.since = s, time.Now()
+		in.state, in.since = s, time.Since(in.rt.began)
 	}
 	var token uint64
 	if in.run != nil {

@@ -72,6 +72,7 @@ type Runtime struct {
 	engine engine.Engine
 	config Config
 	log    *slog.Logger
+	began  time.Time
 	live   sync.WaitGroup // the goroutines of all units
 
 	mu    sync.Mutex
@@ -108,7 +109,7 @@ func New(eng engine.Engine, c Config) (*Runtime, error) {
 	if err := errors.Join(c.checkEngine(eng), c.check()); err != nil {
 		return nil, fmt.Errorf("singleton: %w", err)
 	}
-	return &Runtime{engine: eng, config: c, log: c.Logger, units: map[string]*instance{}}, nil
+	return &Runtime{engine: eng, config: c, log: c.Logger, began: time.Now(), units: map[string]*instance{}}, nil
 }
 
 func (c Config) checkEngine(eng engine.Engine) error {

@@ -65,7 +65,7 @@ func (in *instance) status() Status {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s := Status{
-		Kind: in.unit.kind.String(), Name: in.unit.name, State: in.state, Since: in.since,
+		Kind: in.unit.kind.String(), Name: in.unit.name, State: in.state, Since: in.rt.began.Add(in.since),
 	}
 	if r := in.run; r != nil {
 		s.Token, s.Stuck = r.term.Token(), r.stuck

@@ -78,8 +78,8 @@ func (u Unit) Check() error {
 		}
 	}
 	u.ID = newID()
-	longest := progress{state: Error, term: &termRecord{Token: math.MaxUint64, Since: math.MaxInt64}}
-	if _, err := u.record(u.ID, math.MaxInt64, longest); err != nil {
+	longest := &termRecord{Token: math.MaxUint64, Since: math.MaxInt64}
+	if _, err := u.record(u.ID, math.MaxInt64, Error, longest); err != nil {
 		return fmt.Errorf("%s %q: %w", u.Kind, u.Name, err)
 	}
 	return nil
@@ -90,9 +90,13 @@ func (d *Discovery) register(u Unit, state State) (*Registration, error) {
 		u.ID = newID()
 	}
 	key := d.key(string(u.Kind), u.ID)
-	u.ID = key[len(key)-len(u.ID):] // one string for both, of which there may be very many
-	u.Labels = maps.Clone(u.Labels)
-	r := &Registration{d: d, unit: u, started: unix(time.Now()), at: progress{state: state}}
+	r := &Registration{
+		d: d, service: u.Kind == Service, name: u.Name, id: key[len(key)-len(u.ID):], // one string for both
+		started: unix(time.Now()), state: state,
+	}
+	if u.Alias != "" || len(u.Labels) > 0 {
+		r.refined = &refinements{alias: u.Alias, labels: maps.Clone(u.Labels)}
+	}
 	var err error
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,27 +108,42 @@ func (d *Discovery) register(u Unit, state State) (*Registration, error) {
 
 func (d *Discovery) key(kind, id string) string { return d.config.Prefix + "/" + kind + "/" + id }
 
-// A Registration is the record of one unit, and those of its endpoints. It is safe for concurrent use.
+// A Registration is the record of one unit, and those of its endpoints. It is safe for concurrent use. There may be very many.
 type Registration struct {
 	d       *Discovery
-	unit    Unit
+	name    string
+	id      string
+	refined *refinements // nil for none
 	started number
 
 	mu        sync.Mutex
 	claim     *lease.Claim
-	at        progress
+	term      *termRecord
 	published map[*Publication]bool // nil for none
+	service   bool                  // or else a worker; never changes
+	state     State
 	closed    bool
 }
 
-// progress is what changes in a unit's record.
-type progress struct {
-	state State
-	term  *termRecord
+// refinements are what few units have.
+type refinements struct {
+	alias  string
+	labels map[string]string
+}
+
+func (r *Registration) unit() Unit {
+	u := Unit{Kind: Worker, Name: r.name, ID: r.id}
+	if r.service {
+		u.Kind = Service
+	}
+	if r.refined != nil {
+		u.Alias, u.Labels = r.refined.alias, r.refined.labels
+	}
+	return u
 }
 
 // ID returns the unit's ID. Its candidate should have the same.
-func (r *Registration) ID() string { return r.unit.ID }
+func (r *Registration) ID() string { return r.id }
 
 // Set writes the unit's state, and the token of the term that it works under, 0 for none. The time of the first call with a
 // token is written as the term's begin. It returns at once: the record is written in the background, several changes as one,
@@ -132,15 +151,15 @@ func (r *Registration) ID() string { return r.unit.ID }
 func (r *Registration) Set(state State, token uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if state == r.at.state && token == r.at.term.token() {
+	if state == r.state && token == r.term.token() {
 		return
 	}
-	r.at.state = state
+	r.state = state
 	switch {
 	case token == 0:
-		r.at.term = nil
-	case token != r.at.term.token():
-		r.at.term = &termRecord{Token: token, Since: unix(time.Now())}
+		r.term = nil
+	case token != r.term.token():
+		r.term = &termRecord{Token: token, Since: unix(time.Now())}
 	}
 	r.claim.Changed()
 }
@@ -148,20 +167,20 @@ func (r *Registration) Set(state State, token uint64) {
 // record is called when the record is written.
 func (r *Registration) record() string {
 	r.mu.Lock()
-	at := r.at
+	state, term := r.state, r.term
 	r.mu.Unlock()
-	value, err := r.unit.record(r.d.id, r.started, at)
+	value, err := r.unit().record(r.d.id, r.started, state, term)
 	if err != nil { // Check has seen a longer one
-		r.d.log.Error("record has no JSON form", "unit", r.unit.Name, "err", err)
+		r.d.log.Error("record has no JSON form", "unit", r.name, "err", err)
 	}
 	return value
 }
 
-func (u Unit) record(node string, start number, at progress) (string, error) {
+func (u Unit) record(node string, start number, state State, term *termRecord) (string, error) {
 	if u.Kind == Worker {
-		return limited(workerRecord{u.Name, u.Alias, at.state, u.ID, node, start, at.term})
+		return limited(workerRecord{u.Name, u.Alias, state, u.ID, node, start, term})
 	}
-	return limited(serviceRecord{u.Name, u.Alias, u.ID, node, at.state, start, u.Labels, at.term})
+	return limited(serviceRecord{u.Name, u.Alias, u.ID, node, state, start, u.Labels, term})
 }
 
 func limited(record any) (string, error) {
@@ -178,7 +197,7 @@ func limited(record any) (string, error) {
 func (r *Registration) Publish(e Endpoint) (*Publication, error) {
 	p, err := r.publish(e)
 	if err != nil {
-		return nil, fmt.Errorf("publish endpoint of %s %s: %w", r.unit.Kind, r.unit.Name, err)
+		return nil, fmt.Errorf("publish endpoint of %s %s: %w", r.unit().Kind, r.name, err)
 	}
 	return p, nil
 }
@@ -187,7 +206,7 @@ func (r *Registration) publish(e Endpoint) (*Publication, error) {
 	if err := e.Check(); err != nil {
 		return nil, err
 	}
-	if r.unit.Kind != Service {
+	if !r.service {
 		return nil, errors.New("only a service has endpoints")
 	}
 	r.mu.Lock()
@@ -230,7 +249,7 @@ func (e Endpoint) Check() error {
 func (r *Registration) endpoint(e Endpoint) endpointRecord {
 	record := endpointRecord{
 		ID: e.ID, Protocol: e.Protocol, Endpoint: e.Address, State: e.State, Labels: e.Labels,
-		Codecs: append([]string{}, e.Codecs...), TargetID: r.unit.ID, TargetName: r.unit.Name, Weight: number(e.Weight),
+		Codecs: append([]string{}, e.Codecs...), TargetID: r.id, TargetName: r.name, Weight: number(e.Weight),
 		Version: text(r.d.config.Version),
 	}
 	if e.ID == "" {

@@ -3,7 +3,7 @@ package discovery
 import "strconv"
 
 // A State is where a unit, a node or an endpoint is in its life. Records and JSON hold its number.
-type State int
+type State int8
 
 // The states. A unit is Pending while it waits for leadership and while it starts up, and Ready once it is elected and
 // started. Error is a unit that failed, and waits before it campaigns again.

@@ -14,14 +14,14 @@ import (
 // and no traffic.
 type Candidate struct {
 	e       *Election
-	base    context.Context // of its term
+	base    context.Context // of its term, but for its end
 	elected func(Term)
 
 	mu    sync.Mutex
 	claim *lease.Claim
 	left  bool
 	head  uint64 // its record, while that is at the head of the queue
-	delay alarm  // the takeover delay of that record
+	delay *alarm // the takeover delay of that record; nil where there is none
 	term  *term
 }
 
@@ -32,10 +32,10 @@ type Candidate struct {
 // Whoever enters must leave, elected or not. It refuses a second candidacy of this process with [ErrCandidate]. Once the first
 // has left it is none any more: the second then gets its place in the queue as soon as the record of the first is gone.
 func (e *Election) Enter(ctx context.Context, elected func(Term)) (*Candidate, error) {
-	if e.err != nil {
-		return nil, e.err
+	if err := e.err(); err != nil {
+		return nil, err
 	}
-	c := &Candidate{e: e, base: context.WithoutCancel(ctx), elected: elected}
+	c := &Candidate{e: e, base: ctx, elected: elected}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	claim, err := e.l.Candidate(e.name, e.id, c.look)
@@ -112,7 +112,7 @@ func (c *Candidate) step() *term {
 	if !c.delayOver() {
 		return nil
 	}
-	lost, token, ok := c.claim.Hold(c.base)
+	lost, token, ok := c.claim.Hold(context.WithoutCancel(c.base))
 	if !ok {
 		return nil
 	}
@@ -122,10 +122,16 @@ func (c *Candidate) step() *term {
 
 // delayOver says whether the term may begin as far as the predecessor's last effects go.
 func (c *Candidate) delayOver() bool {
-	if c.e.delay == 0 || c.delay.rang || c.claim.Clean() {
+	if c.e.delay() == 0 || c.claim.Clean() {
 		return true
 	}
-	c.delay.set(c.e.delay, c)
+	if c.delay == nil {
+		c.delay = &alarm{}
+	}
+	if c.delay.rang {
+		return true
+	}
+	c.delay.set(c.e.delay(), c)
 	return false
 }
 
@@ -151,6 +157,9 @@ func (a *alarm) set(d time.Duration, c *Candidate) {
 }
 
 func (a *alarm) stop() {
+	if a == nil {
+		return
+	}
 	if a.timer != nil {
 		a.timer.Stop()
 	}

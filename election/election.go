@@ -38,11 +38,38 @@ var (
 
 // An Election is one named contest, as this process sees it. Discovery hands them out.
 type Election struct {
-	l     *lease.Lease
-	name  string
-	id    string
+	l       *lease.Lease
+	name    string
+	id      string
+	refined *refinements // nil for none, so that one of very many is small
+}
+
+// refinements are what options have said, or what is wrong with them or with the name.
+type refinements struct {
 	delay time.Duration
-	err   error // of the name or an option
+	err   error
+}
+
+func (e *Election) refine() *refinements {
+	if e.refined == nil {
+		e.refined = &refinements{}
+	}
+	return e.refined
+}
+
+// delay is the takeover delay.
+func (e *Election) delay() time.Duration {
+	if e.refined == nil {
+		return 0
+	}
+	return e.refined.delay
+}
+
+func (e *Election) err() error {
+	if e.refined == nil {
+		return nil
+	}
+	return e.refined.err
 }
 
 // An Option refines an election.
@@ -52,7 +79,7 @@ type Option func(*Election)
 func WithID(id string) Option {
 	return func(e *Election) {
 		if e.id = id; id == "" {
-			e.err = fmt.Errorf("election %s: candidate's ID: empty", e.name)
+			e.refine().err = fmt.Errorf("election %s: candidate's ID: empty", e.name)
 		}
 	}
 }
@@ -62,15 +89,21 @@ func WithID(id string) Option {
 // is gone: d is how long they can be under way. All candidates of an election should use the same.
 func WithTakeoverDelay(d time.Duration) Option {
 	return func(e *Election) {
-		if e.delay = d; d < 0 {
-			e.err = fmt.Errorf("election %s: TakeoverDelay %v: must not be negative", e.name, d)
+		if d != 0 || e.refined != nil {
+			e.refine().delay = d
+		}
+		if d < 0 {
+			e.refine().err = fmt.Errorf("election %s: TakeoverDelay %v: must not be negative", e.name, d)
 		}
 	}
 }
 
 // New returns the election of this name. A bad name or option is reported by every method of the election.
 func New(l *lease.Lease, name, id string, options ...Option) *Election {
-	e := &Election{l: l, name: name, id: id, err: names.CheckElection(name)}
+	e := &Election{l: l, name: name, id: id}
+	if err := names.CheckElection(name); err != nil {
+		e.refine().err = err
+	}
 	for _, o := range options {
 		o(e)
 	}
@@ -156,8 +189,8 @@ func (e *Election) Leader(ctx context.Context) (Leader, error) {
 // is yielded: [ErrClosed], or package engine's ErrRewound when the store is not the one that it was.
 func (e *Election) Observe(ctx context.Context) iter.Seq2[Leader, error] {
 	return func(yield func(Leader, error) bool) {
-		if e.err != nil {
-			yield(Leader{}, e.err)
+		if err := e.err(); err != nil {
+			yield(Leader{}, err)
 			return
 		}
 		changed := make(chan struct{}, 1)

@@ -133,7 +133,7 @@ func (t *term) end(cause error) { t.stop(cause) }
 
 // release notes that the work under the term has stopped, where a successor cares.
 func (t *term) release(ctx context.Context) {
-	if t.c.e.delay == 0 || t.lost.Err() != nil {
+	if t.c.e.delay() == 0 || t.lost.Err() != nil {
 		return
 	}
 	if err := t.c.e.l.Release(ctx, t.c.e.name, t.token); err != nil {

@@ -65,8 +65,8 @@ func readWish(e *lease.Entry) (w wishRecord, ok bool) {
 // wanted candidate, if one was named, leads. The leader stops its runner first, in a planned way; it is never pre-empted.
 // Any process may ask. Only one wish at a time is pending for an election ([ErrPending]); it vanishes when ctx ends.
 func (e *Election) Ask(ctx context.Context, w Wish) error {
-	if e.err != nil {
-		return e.err
+	if err := e.err(); err != nil {
+		return err
 	}
 	leader, err := e.Leader(ctx)
 	if err != nil {

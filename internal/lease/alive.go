@@ -35,7 +35,7 @@ func (l *Lease) tries() error {
 	switch idle := time.Since(l.tried); {
 	case l.parked != nil:
 		return l.parked
-	case l.claims.len() > 0 && !l.closing && idle > longest:
+	case !l.claims.none() && !l.closing && idle > longest:
 		return fmt.Errorf("session not cared for since %v", idle.Round(time.Millisecond))
 	}
 	return nil

@@ -31,7 +31,10 @@ func (l *Lease) subscribe(s *Subscription) {
 		q = &queue{}
 		l.queues[s.queue] = q
 	}
-	q.subs = append(q.subs, s)
+	if q.more == nil {
+		q.more = &more{}
+	}
+	q.more.subs = append(q.more.subs, s)
 }
 
 // Cancel ends the subscription. A call that has begun may still be under way.
@@ -48,8 +51,8 @@ func (l *Lease) unsubscribe(s *Subscription) {
 		l.all = slices.DeleteFunc(l.all, same)
 		return
 	}
-	if q := l.queues[s.queue]; q != nil {
-		q.subs = slices.DeleteFunc(q.subs, same)
+	if q := l.queues[s.queue]; q != nil && q.more != nil {
+		q.more.subs = slices.DeleteFunc(q.more.subs, same)
 		if q.idle() {
 			delete(l.queues, s.queue)
 		}
@@ -59,19 +62,38 @@ func (l *Lease) unsubscribe(s *Subscription) {
 // The flag functions need mu.
 
 func (l *Lease) flag(s *Subscription) {
-	if s == nil || s.flagged || s.fn == nil {
+	if s.flagged || s.fn == nil {
 		return
 	}
 	s.flagged = true
 	l.flagged = append(l.flagged, s)
+	l.wakeAnnouncer()
+}
+
+func (l *Lease) flagClaim(c *Claim) {
+	if c == nil || c.flagged || c.changed == nil {
+		return
+	}
+	c.flagged = true
+	l.awake = append(l.awake, c)
+	l.wakeAnnouncer()
+}
+
+func (l *Lease) wakeAnnouncer() {
 	select {
 	case l.notify <- struct{}{}:
 	default:
 	}
 }
 
-func (l *Lease) flagQueue(q *queue) {
-	for _, s := range q.subs {
+// flagQueue announces a change to an election to all who want to know of it.
+func (l *Lease) flagQueue(election string, q *queue) {
+	l.flagClaim(q.own)
+	l.flagClaim(l.claims.at(spot{wish, election}))
+	if q.more == nil {
+		return
+	}
+	for _, s := range q.more.subs {
 		l.flag(s)
 	}
 }
@@ -86,7 +108,7 @@ func (l *Lease) flagAll() {
 func (l *Lease) flagHeads() {
 	for c := range l.claims.all() {
 		if c.token == 0 && l.heads(c) {
-			l.flag(c.sub)
+			l.flagClaim(c)
 		}
 	}
 }
@@ -108,13 +130,19 @@ func (l *Lease) announce() {
 func (l *Lease) takeFlagged() []func() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fns := make([]func(), 0, len(l.flagged))
+	fns := make([]func(), 0, len(l.flagged)+len(l.awake))
 	for _, s := range l.flagged {
 		s.flagged = false
 		if s.fn != nil {
 			fns = append(fns, s.fn)
 		}
 	}
-	l.flagged = nil
+	for _, c := range l.awake {
+		c.flagged = false
+		if c.changed != nil {
+			fns = append(fns, c.changed)
+		}
+	}
+	l.flagged, l.awake = nil, nil
 	return fns
 }

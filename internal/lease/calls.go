@@ -39,7 +39,7 @@ func (c *Claim) next() call {
 		return callDone
 	case c.token != 0:
 		return callNone // lost, and its owner has not left it yet
-	case c.after != nil && c.after.created == 0:
+	case c.waits():
 		return callLater
 	}
 	return callCreate
@@ -61,17 +61,17 @@ func (c *Claim) doomed() uint64 {
 func (l *Lease) settle(c *Claim) {
 	next := c.next()
 	switch {
-	case l.claims.at(c.place) != c: // it waits for the one before it, or has gone
+	case l.claims.at(c.spot()) != c: // it waits for the one before it, or has gone
 		if !c.wanted {
 			l.forget(c)
 		}
 	case l.closed:
-		c.end(ErrClosed)
+		c.fail(ErrClosed)
 		l.forget(c)
 	case c.busy != nil:
 	case next == callDone:
 		l.forget(c)
-	case c.pause != nil:
+	case l.bonds.pause[c] != nil:
 	case next == callNone:
 		c.tellSettled()
 	case next == callLater: // foundRecord of the other comes back to it
@@ -86,22 +86,20 @@ func (l *Lease) settle(c *Claim) {
 // forget lets a claim go that has nothing in the store, and lets the next one begin on the same place.
 func (l *Lease) forget(c *Claim) {
 	c.tellSettled()
-	first, heir := l.claims.at(c.place), l.bonds.heir[c]
+	first, heir := l.claims.at(c.spot()), l.bonds.heir[c]
 	switch {
 	case first == c:
-		l.claims.put(c.place, heir)
+		l.claims.put(c.spot(), heir)
 		delete(l.bonds.heir, c)
 	case first != nil && l.bonds.heir[first] == c:
 		delete(l.bonds.heir, first)
 	default:
 		return // forgotten before
 	}
-	if c.sub != nil {
-		l.unsubscribe(c.sub)
-	}
+	c.changed = nil
 	l.unbind(c)
-	if c.over = true; c.gone != nil {
-		close(c.gone)
+	if c.over = true; c.ending != nil {
+		close(c.ending.gone)
 	}
 	if heir != nil {
 		l.settle(heir)
@@ -110,12 +108,14 @@ func (l *Lease) forget(c *Claim) {
 
 // unbind takes c from the list of what it has waited for.
 func (l *Lease) unbind(c *Claim) {
-	if c.after == nil {
+	first := l.bonds.after[c]
+	if first == nil {
 		return
 	}
-	rest := slices.DeleteFunc(l.bonds.then[c.after], func(x *Claim) bool { return x == c })
-	if l.bonds.then[c.after] = rest; len(rest) == 0 {
-		delete(l.bonds.then, c.after)
+	delete(l.bonds.after, c)
+	rest := slices.DeleteFunc(l.bonds.then[first], func(x *Claim) bool { return x == c })
+	if l.bonds.then[first] = rest; len(rest) == 0 {
+		delete(l.bonds.then, first)
 	}
 }
 
@@ -172,7 +172,7 @@ func (l *Lease) finish(c *Claim, gen *generation, did call, r engine.Record, err
 	case did == callReplace:
 		c.dirty = c.dirty || err != nil
 	case did == callCreate:
-		c.unsure = c.place.kind == ""
+		c.unsure = c.kind == registry
 	case err == nil:
 		c.noteRemoved(r.Created)
 	}
@@ -192,19 +192,19 @@ func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 	switch {
 	case r.Session == l.gen.id:
 		c.created, c.known = r.Created, l.age()
-		if taken != nil && c.place.kind != Wish { // in a wish, another value is its answer
+		if taken != nil && c.kind != wish { // in a wish, another value is its answer
 			c.dirty = c.dirty || string(r.Value) != c.value // one that is made was never kept
 		}
 		l.checkGone(c)
-		l.flag(c.sub) // the watch may have shown the record before this answer
+		l.flagClaim(c) // the watch may have shown the record before this answer
 		for _, next := range slices.Clone(l.bonds.then[c]) {
 			l.settle(next)
 		}
 		return nil
-	case c.place.kind == "":
+	case c.kind == registry:
 		return taken // until the other's has gone
 	}
-	c.end(fmt.Errorf("record %s of session %s: %w", r.Key, r.Session, taken))
+	c.fail(fmt.Errorf("record %s of session %s: %w", r.Key, r.Session, taken))
 	return nil
 }
 
@@ -216,10 +216,10 @@ func (l *Lease) retry(c *Claim) {
 	pause = time.AfterFunc(jitter(wait), func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if c.pause == pause {
-			c.pause = nil
+		if l.bonds.pause[c] == pause {
+			delete(l.bonds.pause, c)
 			l.settle(c)
 		}
 	})
-	c.pause = pause
+	l.bonds.pause[c] = pause
 }

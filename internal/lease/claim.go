@@ -9,125 +9,137 @@ import (
 // A Claim is a record that this process wants in the store: the lease creates it, keeps it across sessions, and deletes it
 // when it is no longer wanted. What is in the store and on no claim is swept away by the same means.
 type Claim struct {
-	l     *Lease
-	place place
-	value string
-	made  func() string // makes the value whenever it is written; nil for one that is kept
-	sub   *Subscription
+	l       *Lease
+	of      string // see spot
+	value   string
+	made    func() string // makes the value whenever it is written; nil for one that is kept
+	changed func()        // of its owner, as that of a [Subscription]; nil where nobody wants to know, or when it is over
 
+	kind     kind
 	wanted   bool
 	again    bool // to be deleted and created anew, at the tail
 	dirty    bool // the value is to be written
 	unsure   bool // a creation got no reply, and no mirror would show its record
 	queued   bool // in a lane
+	flagged  bool // its owner is to be called
 	over     bool // nothing of it is left
 	failures int8 // of calls, one after the other
-
-	after *Claim // the record that must be there first; see also bonds
 
 	created uint64        // of the record, as a reply told; 0 while there is none
 	known   time.Duration // when that was learned, since the lease was begun
 	seen    uint64        // of the record in the mirror; 0 while there is none
-	highest uint64        // the highest Created ever mirrored here in this session
-	removed uint64        // the highest Created that is known to be gone
+	highest uint64        // the highest creation ever mirrored here in this session
+	removed uint64        // the highest creation that is known to be gone
 
 	token  uint64                  // once held, the claim is bound to this record for ever
 	cancel context.CancelCauseFunc // until the hold has ended
 
-	busy  *generation // a call is under way on this one's session
-	pause *time.Timer // until the next try after a failure
-	err   error
-	gone  chan struct{} // closed when nothing is left; made by who asks for it
+	busy   *generation // a call is under way on this one's session
+	ending *ending     // made by who asks for it, or by an error
+}
+
+// An ending is what there is to know of a claim's end.
+type ending struct {
+	gone chan struct{} // closed when nothing is left
+	err  error         // why the claim ended by itself
 }
 
 // bonds are what few claims have, and so cost the others nothing.
 type bonds struct {
-	heir    map[*Claim]*Claim          // the next claim on the same place, which begins when this one, no longer wanted, is gone
+	heir    map[*Claim]*Claim          // the next claim on the same spot, which begins when this one, no longer wanted, is gone
+	after   map[*Claim]*Claim          // the record that must be there first
 	then    map[*Claim][]*Claim        // those that wait for this one's record
 	settled map[*Claim][]chan struct{} // those to tell when the store holds what is wanted
+	pause   map[*Claim]*time.Timer     // until the next try after a failure
 }
 
 func newBonds() bonds {
-	return bonds{heir: map[*Claim]*Claim{}, then: map[*Claim][]*Claim{}, settled: map[*Claim][]chan struct{}{}}
+	return bonds{
+		heir: map[*Claim]*Claim{}, after: map[*Claim]*Claim{}, then: map[*Claim][]*Claim{}, settled: map[*Claim][]chan struct{}{},
+		pause: map[*Claim]*time.Timer{},
+	}
 }
+
+// theWish is the last part of the key of each wish, so that there is no more than one for an election.
+const theWish = "ask"
 
 // Candidate claims a place in the queue of this election. The value is the candidate's ID. See [Subscription] for changed,
 // which is called after changes to this election and to the trust in the session. [Lease.Close] ends a claim that isn't held.
 func (l *Lease) Candidate(election, value string, changed func()) (*Claim, error) {
-	return l.claim(place{kind: Candidate, election: election}, value, changed)
+	return l.claim(spot{candidate, election}, value, changed)
 }
 
 // Wish claims the one place for a wish to this election's leader. If another session has it, the claim ends with
 // [engine.ErrExists].
 func (l *Lease) Wish(election, value string, changed func()) (*Claim, error) {
-	return l.claim(place{kind: Wish, election: election, name: "ask"}, value, changed)
+	return l.claim(spot{wish, election}, value, changed)
 }
 
 // Record claims a record outside the election range. It is not mirrored. While another session has the place, it waits.
 func (l *Lease) Record(key, value string) (*Claim, error) {
-	return l.claim(place{name: key}, value, nil)
+	return l.claim(spot{registry, key}, value, nil)
 }
 
 // RecordOf is [Lease.Record] for a value that changes: it is made by that function whenever it is to be written, so that it needn't
 // be kept, and what changes while it waits is made once. See [Claim.Changed].
 func (l *Lease) RecordOf(key string, value func() string) (*Claim, error) {
-	return l.claimAs(Claim{place: place{name: key}, made: value}, nil)
+	return l.claimAs(Claim{of: key, made: value}, nil)
 }
 
 // RecordAfter is [Lease.Record] for a record that is created only when that of first is there, in every session anew.
 func (l *Lease) RecordAfter(first *Claim, key, value string) (*Claim, error) {
-	return l.claimAs(Claim{place: place{name: key}, value: value, after: first}, nil)
+	return l.claimAs(Claim{of: key, value: value}, first)
 }
 
-func (l *Lease) claim(p place, value string, changed func()) (*Claim, error) {
-	return l.claimAs(Claim{place: p, value: value}, changed)
+func (l *Lease) claim(at spot, value string, changed func()) (*Claim, error) {
+	return l.claimAs(Claim{kind: at.kind, of: at.of, value: value, changed: changed}, nil)
 }
 
-func (l *Lease) claimAs(c Claim, changed func()) (*Claim, error) {
+func (l *Lease) claimAs(c Claim, after *Claim) (*Claim, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.enter(&c, changed)
+	return l.enter(&c, after)
 }
 
-// enter makes a claim of what its maker has said. One on the same place that is on its way out is waited for; its owner wants
+// enter makes a claim of what its maker has said. One on the same spot that is on its way out is waited for; its owner wants
 // it no longer, or it never had one. It needs mu.
-func (l *Lease) enter(c *Claim, changed func()) (*Claim, error) {
-	before := l.claims.at(c.place)
+func (l *Lease) enter(c, after *Claim) (*Claim, error) {
+	before := l.claims.at(c.spot())
 	switch {
 	case l.closing:
 		return nil, ErrClosed
 	case before != nil && (before.wanted || l.bonds.heir[before] != nil):
-		return nil, fmt.Errorf("%s: %w", c.place.election+c.place.name, ErrDuplicate)
+		return nil, fmt.Errorf("%s: %w", c.of, ErrDuplicate)
 	}
 	c.l, c.wanted = l, true
-	if c.after != nil {
-		l.bonds.then[c.after] = append(l.bonds.then[c.after], c)
-	}
-	if changed != nil {
-		c.sub = &Subscription{l: l, queue: c.place.election, fn: changed}
-		l.subscribe(c.sub)
+	if after != nil {
+		l.bonds.after[c] = after
+		l.bonds.then[after] = append(l.bonds.then[after], c)
 	}
 	if before != nil {
 		l.bonds.heir[before] = c
 	} else {
-		l.claims.put(c.place, c)
+		l.claims.put(c.spot(), c)
 	}
 	l.settle(c)
 	l.wakeSession()
 	return c, nil
 }
 
+func (c *Claim) spot() spot { return spot{c.kind, c.of} }
+
 // key is the claim's key in the session with this ID.
 func (c *Claim) key(session string) string {
-	switch p := c.place; {
-	case p.kind == "":
-		return p.name
-	case p.kind == Share:
-		return c.l.cfg.Range + p.kind + "/" + session
-	case p.name == "":
-		return c.l.cfg.Range + p.kind + "/" + p.election + "/" + session
+	beginning := c.l.cfg.Range + c.kind.String() + "/"
+	switch c.kind {
+	case registry:
+		return c.of
+	case share:
+		return beginning + session
+	case wish:
+		return beginning + c.of + "/" + theWish
 	default:
-		return c.l.cfg.Range + p.kind + "/" + p.election + "/" + p.name
+		return beginning + c.of + "/" + session
 	}
 }
 
@@ -177,20 +189,17 @@ func (c *Claim) Leave(cause error) {
 func (c *Claim) Gone() <-chan struct{} {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	if c.gone == nil {
-		c.gone = make(chan struct{})
-		if c.over {
-			close(c.gone)
-		}
-	}
-	return c.gone
+	return c.end().gone
 }
 
 // Err says why the claim ended by itself, if it did.
 func (c *Claim) Err() error {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	return c.err
+	if c.ending == nil {
+		return nil
+	}
+	return c.ending.err
 }
 
 // Settled waits until the store holds what is wanted.
@@ -217,19 +226,36 @@ func (c *Claim) set(value string) {
 	}
 }
 
-// end ends a claim that its owner has not left.
-func (c *Claim) end(err error) {
+// end returns what there is to know of the claim's end.
+func (c *Claim) end() *ending {
+	if c.ending == nil {
+		c.ending = &ending{gone: make(chan struct{})}
+		if c.over {
+			close(c.ending.gone)
+		}
+	}
+	return c.ending
+}
+
+// fail ends a claim that its owner has not left.
+func (c *Claim) fail(err error) {
 	if c.wanted {
-		c.wanted, c.err = false, err
+		c.wanted, c.end().err = false, err
 		c.stopPause()
 	}
 }
 
 func (c *Claim) stopPause() {
-	if c.pause != nil {
-		c.pause.Stop()
-		c.pause = nil
+	if pause := c.l.bonds.pause[c]; pause != nil {
+		pause.Stop()
+		delete(c.l.bonds.pause, c)
 	}
+}
+
+// waits says whether another record must be there first.
+func (c *Claim) waits() bool {
+	first := c.l.bonds.after[c]
+	return first != nil && first.created == 0
 }
 
 func (c *Claim) tellSettled() {

@@ -44,7 +44,7 @@ func (c *Claim) Check() {
 func (c *Claim) Clean() bool {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	q := c.l.queues[c.place.election]
+	q := c.l.queues[c.of]
 	return q != nil && q.clean
 }
 
@@ -54,8 +54,8 @@ func (c *Claim) Clean() bool {
 func (c *Claim) held() bool { return c.token != 0 && c.wanted }
 
 func (l *Lease) heads(c *Claim) bool {
-	q := l.queues[c.place.election]
-	return c.created != 0 && q != nil && len(q.candidates) > 0 && q.candidates[0].Created == c.created
+	q := l.queues[c.of]
+	return c.created != 0 && q != nil && len(q.candidates) > 0 && q.candidates[0].created == c.created
 }
 
 // endHolds ends the context of every hold with this cause.
@@ -69,9 +69,9 @@ func (l *Lease) endHold(c *Claim, cause error) {
 	if c.cancel == nil {
 		return
 	}
-	c.cancel(fmt.Errorf("election %s: token %d: %w", c.place.election, c.token, cause))
+	c.cancel(fmt.Errorf("election %s: token %d: %w", c.of, c.token, cause))
 	c.cancel = nil
-	l.flag(c.sub)
+	l.flagClaim(c)
 	l.running--
 	if l.running == 0 && l.stop != nil { // nil where the first hold ever came with the stop line
 		l.stop.Stop()

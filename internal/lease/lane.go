@@ -24,7 +24,7 @@ func newLanes() [laneCount]lane {
 // lane says which way the next call for c goes.
 func (c *Claim) lane(next call) int {
 	switch {
-	case c.place.kind == "":
+	case c.kind == registry:
 		return laneRegistry
 	case next == callDelete:
 		return laneDelete
@@ -69,7 +69,7 @@ func (l *Lease) take(lane int) (*Claim, func()) {
 		ln.queue = ln.queue[1:]
 		c.queued = false
 		next := c.next()
-		if l.claims.at(c.place) == c && c.busy == nil && next >= callCreate && c.lane(next) == lane {
+		if l.claims.at(c.spot()) == c && c.busy == nil && next >= callCreate && c.lane(next) == lane {
 			return c, l.prepare(c, next)
 		}
 		l.settle(c) // what it needs has changed while it waited here

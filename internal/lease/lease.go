@@ -74,6 +74,7 @@ type Lease struct {
 
 	all     []*Subscription
 	flagged []*Subscription
+	awake   []*Claim // whose owners are to be called, as those of subscriptions
 }
 
 // Start begins to mirror the store. A session is opened when the first claim is made.
@@ -84,10 +85,11 @@ func Start(cfg Config) (*Lease, error) {
 	if cfg.Suspended == nil {
 		cfg.Suspended = suspended
 	}
+	queues := map[string]*queue{}
 	l := &Lease{
 		cfg: cfg, log: cfg.Logger, clock: clock{suspended: cfg.Suspended},
 		wake: make(chan struct{}, 1), notify: make(chan struct{}, 1), given: make(chan struct{}),
-		queues: map[string]*queue{}, shares: newShares(), claims: newClaims(), bonds: newBonds(), began: time.Now(),
+		queues: queues, shares: newShares(), claims: newClaims(queues), bonds: newBonds(), began: time.Now(),
 		emptied: make(chan struct{}),
 	}
 	l.lanes = newLanes()
@@ -154,8 +156,8 @@ func (l *Lease) beginClose() bool {
 // dismiss ends a candidacy that waits: at the head of its queue it would keep others waiting, for as long as Close does. It
 // needs mu.
 func (l *Lease) dismiss(c *Claim) {
-	if c != nil && c.place.kind == Candidate {
-		c.end(ErrClosed)
+	if c != nil && c.kind == candidate {
+		c.fail(ErrClosed)
 		l.settle(c)
 	}
 }
@@ -212,7 +214,7 @@ func (l *Lease) heldName() string {
 	defer l.mu.Unlock()
 	for c := range l.claims.all() {
 		if c.held() {
-			return c.place.election
+			return c.of
 		}
 	}
 	return ""

@@ -1,34 +1,37 @@
 package lease
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // What the mirror shows of this process's own records. All functions of this file need mu.
 
 // sawRecord notes that the mirror shows a record.
-func (l *Lease) sawRecord(p place, e Entry) {
-	if l.gen == nil || e.Session != l.gen.id {
+func (l *Lease) sawRecord(at spot, e entry) {
+	if l.gen == nil || e.session.Value() != l.gen.id {
 		return
 	}
-	p = l.own(p)
-	c := l.claims.at(p)
+	c := l.claims.at(at)
 	if c == nil {
-		c = l.sweep(p, e)
+		c = l.sweep(at, e)
 	}
-	c.seen, c.highest = e.Created, max(c.highest, e.Created)
+	c.seen, c.highest = e.created, max(c.highest, e.created)
 	l.checkGone(c)
 	l.settle(c)
 }
 
 // sweep makes a claim that nobody wants on a record that nothing owns, so that it is deleted.
-func (l *Lease) sweep(p place, e Entry) *Claim {
-	c := &Claim{l: l, place: p, created: e.Created, known: l.age()}
-	l.claims.put(p, c)
+func (l *Lease) sweep(at spot, e entry) *Claim {
+	at.of = strings.Clone(at.of)
+	c := &Claim{l: l, kind: at.kind, of: at.of, created: e.created, known: l.age()}
+	l.claims.put(at, c)
 	return c
 }
 
 // sawDeleted notes that the mirror shows a record no longer.
-func (l *Lease) sawDeleted(p place) {
-	if c := l.claims.at(l.own(p)); c != nil {
+func (l *Lease) sawDeleted(at spot) {
+	if c := l.claims.at(at); c != nil {
 		c.seen = 0
 		l.checkGone(c)
 		l.settle(c)
@@ -56,10 +59,10 @@ func (c *Claim) noteRemoved(created uint64) {
 	}
 }
 
-// own turns the name of a place into that of a claim.
-func (l *Lease) own(p place) place {
-	if l.gen != nil && p.name == l.gen.id {
-		p.name = ""
+// spot says which claim would be on a place, whose key this is. One where this process puts nothing is known by its key.
+func (l *Lease) spot(p place, key string) spot {
+	if p.kind == wish && p.name == theWish || l.gen != nil && p.name == l.gen.id {
+		return spot{p.kind, p.election}
 	}
-	return p
+	return spot{registry, key}
 }

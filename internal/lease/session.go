@@ -35,7 +35,7 @@ func (l *Lease) keepSession() {
 func (l *Lease) awaitDemand() bool {
 	for {
 		l.mu.Lock()
-		wanted, parked := l.claims.len() > 0 && !l.closing, l.parked != nil
+		wanted, parked := !l.claims.none() && !l.closing, l.parked != nil
 		l.mu.Unlock()
 		if parked {
 			return false
@@ -221,8 +221,8 @@ func (l *Lease) forsake(gen *generation, reason error) bool {
 	l.endHolds(fmt.Errorf("%w: %w", ErrLost, reason))
 	for c := range l.claims.all() {
 		c.restart()
-		if c.place.kind == Released {
-			c.end(reason) // nobody waits for news of a term that is past, and of a session that is too
+		if c.kind == released {
+			c.fail(reason) // nobody waits for news of a term that is past, and of a session that is too
 		}
 		l.settle(c)
 	}

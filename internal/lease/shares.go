@@ -14,13 +14,13 @@ func (s shares) clear() {
 	clear(s.led)
 }
 
-// say notes what a process says, or says no longer.
-func (s shares) say(e Entry, deleted bool) {
+// change notes what a process says, or says no longer.
+func (s shares) change(name string, e entry, deleted bool) {
 	switch {
 	case deleted:
-		delete(s.said, e.Name)
-	case e.Name == e.Session: // nobody speaks for another
-		s.said[e.Name] = e.Value
+		delete(s.said, name)
+	case e.name == e.session: // nobody speaks for another
+		s.said[e.session.Value()] = e.value
 	}
 }
 
@@ -46,7 +46,7 @@ type Part struct {
 
 // Share tells all others what part this process wants in an even spread.
 func (l *Lease) Share(value string) (*Claim, error) {
-	return l.claim(place{kind: Share}, value, nil)
+	return l.claim(spot{kind: share}, value, nil)
 }
 
 // Parts returns the parts of all processes that have told any, in no order.

@@ -2,7 +2,6 @@ package lease
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"github.com/singleton-go/singleton/engine"
@@ -21,13 +20,21 @@ func (l *Lease) Look(election string) View {
 	defer l.mu.Unlock()
 	v := View{Loaded: l.loaded}
 	if q := l.queues[election]; q != nil {
-		v.Candidates = slices.Clone(q.candidates)
-		if len(q.wishes) > 0 {
-			w := q.wishes[0]
+		v.Candidates = entries(q.candidates)
+		if q.more != nil && len(q.more.wishes) > 0 {
+			w := q.more.wishes[0].Entry()
 			v.Wish = &w
 		}
 	}
 	return v
+}
+
+func entries(list []entry) []Entry {
+	var all []Entry
+	for _, e := range list {
+		all = append(all, e.Entry())
+	}
+	return all
 }
 
 // Head returns the first candidate of an election, and whether the mirror is loaded.
@@ -35,7 +42,7 @@ func (l *Lease) Head(election string) (head Entry, loaded bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if q := l.queues[election]; q != nil && len(q.candidates) > 0 {
-		head = q.candidates[0]
+		head = q.candidates[0].Entry()
 	}
 	return head, l.loaded
 }
@@ -47,7 +54,7 @@ func (l *Lease) Elections() map[string]View {
 	all := make(map[string]View, len(l.queues))
 	for name, q := range l.queues {
 		if len(q.candidates) > 0 {
-			all[name] = View{Loaded: l.loaded, Candidates: slices.Clone(q.candidates)}
+			all[name] = View{Loaded: l.loaded, Candidates: entries(q.candidates)}
 		}
 	}
 	return all
@@ -75,7 +82,7 @@ func (l *Lease) AnswerWish(election string, w Entry, answer string, done func(er
 	if l.closed || gen == nil {
 		return
 	}
-	r := engine.Record{Key: l.cfg.Range + Wish + "/" + election + "/" + w.Name, Session: w.Session, Created: w.Created}
+	r := engine.Record{Key: l.cfg.Range + wish.String() + "/" + election + "/" + w.Name, Session: w.Session, Created: w.Created}
 	l.wg.Go(func() {
 		ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
 		defer cancel()
@@ -88,7 +95,7 @@ func (l *Lease) AnswerWish(election string, w Entry, answer string, done func(er
 // Release notes in the store that the term with this token ended with its runner returned, and waits until that is
 // written. A successor that sees it need not wait. The note stays until the session ends, or until the next one.
 func (l *Lease) Release(ctx context.Context, election string, token uint64) error {
-	c, err := l.note(place{kind: Released, election: election}, strconv.FormatUint(token, 10))
+	c, err := l.note(spot{released, election}, strconv.FormatUint(token, 10))
 	if err != nil {
 		return err
 	}
@@ -96,12 +103,12 @@ func (l *Lease) Release(ctx context.Context, election string, token uint64) erro
 }
 
 // note claims a record, or changes the one that is claimed.
-func (l *Lease) note(p place, value string) (*Claim, error) {
+func (l *Lease) note(at spot, value string) (*Claim, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c := l.claims.at(p); c != nil && c.wanted {
+	if c := l.claims.at(at); c != nil && c.wanted {
 		c.set(value)
 		return c, nil
 	}
-	return l.enter(&Claim{place: p, value: value}, nil)
+	return l.enter(&Claim{kind: at.kind, of: at.of, value: value}, nil)
 }

@@ -42,7 +42,7 @@ func (l *Lease) apply(u engine.Update) {
 		}
 	}
 	for name, q := range touched {
-		l.flagQueue(q)
+		l.flagQueue(name, q)
 		if q.idle() {
 			delete(l.queues, name)
 		}
@@ -59,24 +59,24 @@ func (l *Lease) change(change engine.Change, touched map[string]*queue) {
 	if !ok {
 		return
 	}
-	e := Entry{Name: p.name}
+	var e entry
 	if !change.Deleted {
 		e = l.entryOf(p, change.Record)
 	}
-	if p.kind == Share {
-		l.shares.say(e, change.Deleted)
+	if p.kind == share {
+		l.shares.change(p.name, e, change.Deleted)
 	} else if q := l.changeQueue(p, e, change.Deleted); q != nil {
 		touched[p.election] = q
 	}
-	if change.Deleted {
-		l.sawDeleted(p)
+	if at := l.spot(p, change.Record.Key); change.Deleted {
+		l.sawDeleted(at)
 	} else {
-		l.sawRecord(p, e)
+		l.sawRecord(at, e)
 	}
 }
 
 // changeQueue changes the mirror of an election, and returns it; nil where there was nothing to delete.
-func (l *Lease) changeQueue(p place, e Entry, deleted bool) *queue {
+func (l *Lease) changeQueue(p place, e entry, deleted bool) *queue {
 	q := l.queues[p.election]
 	switch {
 	case q != nil:
@@ -86,14 +86,14 @@ func (l *Lease) changeQueue(p place, e Entry, deleted bool) *queue {
 		q = &queue{}
 		l.queues[strings.Clone(p.election)] = q
 	}
-	before := q.head()
+	before := q.leader()
 	if deleted {
 		q.drop(p.kind, p.name)
 	} else {
 		q.put(p.kind, e)
 	}
 	if names.OfUnit(p.election) {
-		l.shares.leads(before.Session, q.head().Session)
+		l.shares.leads(before, q.leader())
 	}
 	return q
 }
@@ -114,7 +114,7 @@ func (l *Lease) mark(asOf time.Time) {
 		l.progress = nil
 	}
 	for c := range l.claims.all() {
-		if c.place.kind != "" && c.created != 0 && c.seen != c.created && l.began.Add(c.known).Before(asOf) {
+		if c.kind != registry && c.created != 0 && c.seen != c.created && l.began.Add(c.known).Before(asOf) {
 			l.sawGone(c) // created, deleted, and all of it missed
 			l.settle(c)
 		}

@@ -34,7 +34,7 @@ const (
 	leaseTests = "./internal/lease"
 	storeTests = "./engine/ramengine"
 
-	isHead = "return c.created != 0 && q != nil && len(q.candidates) > 0 && q.candidates[0].Created == c.created"
+	isHead = "return c.created != 0 && q != nil && len(q.candidates) > 0 && q.candidates[0].created == c.created"
 )
 
 // all are the faults, in the order of the docs.
@@ -72,15 +72,15 @@ var all = []fault{
 	},
 
 	one("unconfirmed-leader", "the answer to the creation is enough to lead where the watch shows nobody before it", hold,
-		isHead, "return c.created != 0 && (q == nil || len(q.candidates) == 0 || q.candidates[0].Created >= c.created)", leaseTests),
+		isHead, "return c.created != 0 && (q == nil || len(q.candidates) == 0 || q.candidates[0].created >= c.created)", leaseTests),
 	one("any-place-leads", "the own record is not compared with the head of the queue", hold,
 		isHead, "return c.created != 0 && q != nil && len(q.candidates) > 0", leaseTests),
 	one("adopted-from-watch", "a record is adopted because the watch shows it", own,
 		"\tl.checkGone(c)\n\tl.settle(c)\n}\n\n// sweep",
-		"\tif c.created == 0 && c.wanted && c.token == 0 {\n\t\tc.created, c.known = e.Created, l.age()\n\t}\n"+
+		"\tif c.created == 0 && c.wanted && c.token == 0 {\n\t\tc.created, c.known = e.created, l.age()\n\t}\n"+
 			"\tl.checkGone(c)\n\tl.settle(c)\n}\n\n// sweep", leaseTests),
 	one("not-swept", "a record whose creation came late and is nobody's stays", own,
-		"c = l.sweep(p, e)", "return", leaseTests),
+		"c = l.sweep(at, e)", "return", leaseTests),
 	one("lost-reply-refused", "the own record that a creation finds is taken for another's", calls,
 		"case r.Session == l.gen.id:", "case r.Session == l.gen.id && taken == nil:", leaseTests),
 
@@ -105,13 +105,13 @@ var all = []fault{
 	{
 		name: "expiry-by-reader", does: "records of others that are older than a TTL by the reader's clock don't count",
 		edits: []edit{
-			{file: mirror, old: "\tCreated uint64\n}", new: "\tCreated uint64\n\tread    time.Time\n}"},
-			{file: mirror, old: "Created: r.Created}\n", new: "Created: r.Created, read: time.Now()}\n"},
+			{file: mirror, old: "\tcreated uint64\n}", new: "\tcreated uint64\n\tread    time.Time\n}"},
+			{file: mirror, old: "created: r.Created}\n", new: "created: r.Created, read: time.Now()}\n"},
 			{file: mirror, old: "\t\"strings\"\n", new: "\t\"strings\"\n\t\"time\"\n"},
 			{
 				file: hold, old: isHead,
 				new: "if c.created == 0 || q == nil {\n\t\treturn false\n\t}\n\tfor _, e := range q.candidates {\n" +
-					"\t\tif e.Created == c.created {\n\t\t\treturn true\n\t\t}\n" +
+					"\t\tif e.created == c.created {\n\t\t\treturn true\n\t\t}\n" +
 					"\t\tif now := l.clock.now().at; now.Sub(e.read) < l.cfg.Timing.TTL {\n\t\t\treturn false\n\t\t}\n\t}\n\treturn false",
 			},
 		},
@@ -121,9 +121,9 @@ var all = []fault{
 	one("silent-watch-kept", "a watch that says nothing any more is not begun anew", "internal/lease/follow.go",
 		"time.AfterFunc(patience,", "time.AfterFunc(10000*patience,", leaseTests),
 	one("takeover-at-once", "the takeover delay is left out", candidate,
-		"if c.e.delay == 0 ||", "if c.e.delay >= 0 ||", "./election"),
+		"if c.e.delay() == 0 ||", "if c.e.delay() >= 0 ||", "./election"),
 	one("clean-end-taken-on-trust", "every end of a leader is taken for a clean one", mirror,
-		"q.clean = q.notes(q.candidates[0].Created)", "q.clean = true", "./election", leaseTests),
+		"q.clean = q.notes(q.candidates[0].created)", "q.clean = true", "./election", leaseTests),
 	one("fence-open", "the fence lets older terms pass", "fence/fence.go",
 		"if term.Token() < newest {", "if term.Token() < newest/2 {", "./fence"),
 }
