@@ -149,18 +149,20 @@ func TestARequestIsMeantForThisTermOrAnEarlierOne(t *testing.T) {
 	t.Parallel()
 	serving := fence.NewTerm("service/ledger", 7)
 	for name, c := range map[string]struct {
-		election, token string
-		ok, stale       bool
+		target    string
+		ok, stale bool
 	}{
-		"none":            {"", "", true, false},
-		"this":            {"service/ledger", "7", true, false},
-		"an earlier one":  {"service/ledger", "6", true, false},
-		"a newer one":     {"service/ledger", "8", false, true},
-		"another service": {"service/other", "7", false, false},
-		"no number":       {"service/ledger", "07", false, false},
-		"no election":     {"", "7", false, false},
+		"none":            {"", true, false},
+		"this":            {fence.FormatTarget("service/ledger", 7), true, false},
+		"an earlier one":  {"service/ledger 6", true, false},
+		"a newer one":     {"service/ledger 8", false, true},
+		"another service": {"service/other 7", false, false},
+		"no number":       {"service/ledger 07", false, false},
+		"no token":        {"service/ledger", false, false},
+		"no election":     {" 7", false, false},
+		"something more":  {"service/ledger 7 8", false, false},
 	} {
-		err := fence.Meant(serving, c.election, c.token)
+		err := fence.Meant(serving, c.target)
 		if (err == nil) != c.ok || errors.Is(err, fence.ErrStale) != c.stale {
 			t.Errorf("%s: %v", name, err)
 		}

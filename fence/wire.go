@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // What a request carries, over HTTP as headers and over gRPC as metadata (whose keys are the same in lower case).
@@ -26,20 +27,22 @@ const (
 
 // What a request to a singleton service carries: which term it is meant for. The sender's own term, if it has one, is beside it.
 const (
-	// TargetElectionHeader names the election of the service that the request is meant for.
-	TargetElectionHeader = "Singleton-Target-Election"
-
-	// TargetTokenHeader is the token of the term that it is meant for, in decimal.
-	TargetTokenHeader = "Singleton-Target-Token"
+	// TargetHeader is the term that the request is meant for, as [FormatTarget] writes it. It is one value and not two, since every
+	// call to a service has it, and each value costs.
+	TargetHeader = "Singleton-Target"
 
 	// RefusedHeader says, in an answer, why the request surely was not run; it is worth being sent again.
 	RefusedHeader = "Singleton-Refused"
 )
 
-// Meant is the check of a singleton service under the term serving, given what a request carries: nil if the request is meant for this
+// FormatTarget writes the term that a request is meant for: the election, a space, the token in decimal.
+func FormatTarget(election string, token uint64) string { return election + " " + FormatToken(token) }
+
+// Meant is the check of a singleton service under the term serving, given the target that a request carries: nil if the request is meant for this
 // term or an earlier one, or for none; a [*StaleError] if it is meant for a newer term, so that this one is over; and another
 // error if it is meant for another service, or malformed.
-func Meant(serving Term, election, token string) error {
+func Meant(serving Term, target string) error {
+	election, token, _ := strings.Cut(target, " ")
 	term, err := ParseTerm(election, token)
 	switch {
 	case errors.Is(err, ErrNoTerm):

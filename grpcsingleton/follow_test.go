@@ -163,16 +163,16 @@ func TestCallsForAnotherTermOrServiceAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		election, token string
-		want            codes.Code
+		target string
+		want   codes.Code
 	}{
-		"this term":       {"service/ledger", fence.FormatToken(token), codes.OK},
-		"an older term":   {"service/ledger", "1", codes.OK},
-		"a newer term":    {"service/ledger", fence.FormatToken(token + 1), codes.Unavailable},
-		"another service": {"service/other", fence.FormatToken(token), codes.Unavailable},
-		"no number":       {"service/ledger", "x", codes.Unavailable},
+		"this term":       {fence.FormatTarget("service/ledger", token), codes.OK},
+		"an older term":   {"service/ledger 1", codes.OK},
+		"a newer term":    {fence.FormatTarget("service/ledger", token+1), codes.Unavailable},
+		"another service": {fence.FormatTarget("service/other", token), codes.Unavailable},
+		"no number":       {"service/ledger x", codes.Unavailable},
 	} {
-		ctx := metadata.AppendToOutgoingContext(t.Context(), fence.TargetElectionHeader, c.election, fence.TargetTokenHeader, c.token)
+		ctx := metadata.AppendToOutgoingContext(t.Context(), fence.TargetHeader, c.target)
 		var trailer metadata.MD
 		err := cc.Invoke(ctx, say, wrapperspb.String("x"), &wrapperspb.StringValue{}, grpc.Trailer(&trailer))
 		if status.Code(err) != c.want || (len(trailer.Get(fence.RefusedHeader)) > 0) != (c.want != codes.OK) {
@@ -207,8 +207,7 @@ func TestACallForANewerTermMakesTheServerAskTheStore(t *testing.T) {
 	if err := engine.End(t.Context(), store, c.Nodes[0].Session); err != nil {
 		t.Fatal(err)
 	}
-	ctx := metadata.AppendToOutgoingContext(t.Context(), fence.TargetElectionHeader, "service/ledger",
-		fence.TargetTokenHeader, fence.FormatToken(token+1))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), fence.TargetHeader, fence.FormatTarget("service/ledger", token+1))
 	if err := cc.Invoke(ctx, say, wrapperspb.String("x"), &wrapperspb.StringValue{}); status.Code(err) != codes.Unavailable {
 		t.Error(err)
 	}

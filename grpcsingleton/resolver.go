@@ -27,14 +27,14 @@ type follower struct {
 // A sighting is the term that a service was last seen in.
 type sighting struct {
 	token    uint64        // 0 while nobody serves
-	target   [4]string     // the metadata that names this term; empty where there is none
+	target   [2]string     // the metadata that names this term; empty where there is none
 	outdated chan struct{} // closed by the next
 }
 
 func newSighting(service string, token uint64) *sighting {
 	s := &sighting{token: token, outdated: make(chan struct{})}
 	if token != 0 {
-		s.target = [4]string{targetElection, string(discovery.Service) + "/" + service, targetToken, fence.FormatToken(token)}
+		s.target = [2]string{targetKey, fence.FormatTarget(string(discovery.Service)+"/"+service, token)}
 	}
 	return s
 }

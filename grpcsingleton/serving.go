@@ -132,7 +132,7 @@ func (v *serving) admit(ctx context.Context) error {
 	if err := v.term.Check(); err != nil {
 		return err
 	}
-	err := fence.Meant(v.term, last(ctx, targetElection), last(ctx, targetToken))
+	err := fence.Meant(v.term, last(ctx, targetKey))
 	if errors.Is(err, fence.ErrStale) {
 		v.doubt()
 	}
@@ -140,10 +140,7 @@ func (v *serving) admit(ctx context.Context) error {
 }
 
 // Metadata has its names in lower case, and finds them faster that way.
-var (
-	targetElection = strings.ToLower(fence.TargetElectionHeader)
-	targetToken    = strings.ToLower(fence.TargetTokenHeader)
-)
+var targetKey = strings.ToLower(fence.TargetHeader)
 
 // last returns a value that a call has brought along, the one that was added last.
 func last(ctx context.Context, key string) string {

@@ -185,8 +185,7 @@ func (c *call) address(s *sighting, in io.ReadCloser) (*http.Request, *atomic.Bo
 	out := c.r.Clone(httptrace.WithClientTrace(c.r.Context(), trace))
 	e := s.pick()
 	out.Body, out.URL.Scheme, out.URL.Host = in, e.Protocol, e.Address
-	out.Header.Set(fence.TargetElectionHeader, string(discovery.Service)+"/"+c.t.service)
-	out.Header.Set(fence.TargetTokenHeader, fence.FormatToken(s.Token))
+	out.Header.Set(fence.TargetHeader, fence.FormatTarget(string(discovery.Service)+"/"+c.t.service, s.Token))
 	return out, connected
 }
 

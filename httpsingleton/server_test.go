@@ -60,20 +60,19 @@ func TestRequestsForAnotherTermOrServiceAreRefused(t *testing.T) {
 	join(t, store, "a", named("a"), httpsingleton.ServerOptions{})
 	at, token := address(t, store)
 	for _, c := range []struct {
-		name, election, token string
-		want                  int
+		name, target string
+		want         int
 	}{
-		{"this term", "service/ledger", fence.FormatToken(token), http.StatusOK},
-		{"an older term", "service/ledger", "1", http.StatusOK},
-		{"a newer term", "service/ledger", fence.FormatToken(token + 1), http.StatusServiceUnavailable},
-		{"another service", "service/other", fence.FormatToken(token), http.StatusServiceUnavailable},
-		{"no number", "service/ledger", "x", http.StatusServiceUnavailable},
+		{"this term", fence.FormatTarget("service/ledger", token), http.StatusOK},
+		{"an older term", "service/ledger 1", http.StatusOK},
+		{"a newer term", fence.FormatTarget("service/ledger", token+1), http.StatusServiceUnavailable},
+		{"another service", fence.FormatTarget("service/other", token), http.StatusServiceUnavailable},
+		{"no number", "service/ledger x", http.StatusServiceUnavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at, nil)
-			r.Header.Set(fence.TargetElectionHeader, c.election)
-			r.Header.Set(fence.TargetTokenHeader, c.token)
+			r.Header.Set(fence.TargetHeader, c.target)
 			resp, err := http.DefaultClient.Do(r)
 			if err != nil {
 				t.Fatal(err)
@@ -100,8 +99,7 @@ func TestARequestForANewerTermMakesTheServerAskTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+at, nil)
-	r.Header.Set(fence.TargetElectionHeader, "service/ledger")
-	r.Header.Set(fence.TargetTokenHeader, fence.FormatToken(token+1))
+	r.Header.Set(fence.TargetHeader, fence.FormatTarget("service/ledger", token+1))
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

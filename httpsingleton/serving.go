@@ -198,7 +198,7 @@ func (v *serving) admit(r *http.Request) error {
 	if err := v.term.Check(); err != nil {
 		return err
 	}
-	return fence.Meant(v.term, r.Header.Get(fence.TargetElectionHeader), r.Header.Get(fence.TargetTokenHeader))
+	return fence.Meant(v.term, r.Header.Get(fence.TargetHeader))
 }
 
 // mind asks the store whether the term is held still, where a request was refused for a newer one. Whoever sends requests can make
