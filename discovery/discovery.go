@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/singleton-go/singleton/election"
 	"github.com/singleton-go/singleton/engine"
@@ -21,7 +24,8 @@ type Config struct {
 	// beginning of another has nothing to do with it.
 	Prefix string
 
-	// Node is the name of this process for people; the default is the host's name. Several processes may have the same.
+	// Node is the name of this process for people; printable text. The default is the host's name. Several processes may
+	// have the same.
 	Node string
 
 	// Version is the version of the program, for people. It may be empty.
@@ -120,11 +124,19 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Node == "" {
 		c.Node = hostName()
 	}
+	if !printable(c.Node) {
+		return c, fmt.Errorf("Node %q: must be printable", c.Node)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Timing = Timing(lease.Timing(c.Timing).WithDefaults())
 	return c, lease.Timing(c.Timing).Check()
+}
+
+// printable says whether people can read a text, each in the same way.
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func hostName() string {

@@ -361,3 +361,13 @@ func TestCloseWaitsForTheLeaderAndShowsThatTheNodeIsStopping(t *testing.T) {
 		}
 	})
 }
+
+func TestNameThatCannotBeReadIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a\nb", "a\xffb", "\x1b[2J"} {
+		d, err := discovery.Open(ramengine.New(), discovery.Config{Prefix: "/t", Node: name})
+		if d != nil || err == nil || !strings.Contains(err.Error(), fmt.Sprintf("Node %q", name)) {
+			t.Errorf("%q: got %v, want an error that names it", name, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ package engineurl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -55,7 +56,7 @@ func (s *Store) Close() error { return s.close() }
 // server, with one exception: a user of etcd is authenticated, for which ctx counts, and 10 s at most.
 //
 // An error names what is wrong and its value. A password has no place in a URL, where others can read it; it is refused, and
-// no error ever shows it. With nil the options are zero.
+// no error ever shows it. A store that is named rightly and can't be used is [ErrUnusable]. With nil the options are zero.
 func Open(ctx context.Context, rawURL string, o *Options) (*Store, error) {
 	if o == nil {
 		o = &Options{}
@@ -66,6 +67,15 @@ func Open(ctx context.Context, rawURL string, o *Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// ErrUnusable says that the URL is right, and what it names can't be a store as it is.
+var ErrUnusable = errors.New("store can't be used")
+
+// unusable is an [ErrUnusable] that says no more than why.
+type unusable struct{ error }
+
+func (u *unusable) Unwrap() error   { return u.error }
+func (*unusable) Is(err error) bool { return err == ErrUnusable }
 
 func open(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	scheme, rest, ok := strings.Cut(rawURL, ":")
@@ -104,7 +114,7 @@ func openFile(rest string, o Options) (*Store, error) {
 	}
 	e, err := fileengine.New(dir)
 	if err != nil {
-		return nil, err
+		return nil, &unusable{err}
 	}
 	return &Store{Engine: e, close: func() error { return nil }}, nil
 }

@@ -19,14 +19,24 @@ const maxHops = 3
 // wait any longer, it ends with 503; when the service could not be reached, or its answer got lost, with 502.
 func Forward(t *Transport, here *Service) http.Handler {
 	return &forward{here: here, proxy: &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetXForwarded()
-			p.Out.Host = p.In.Host
-		},
+		Rewrite:       rewrite,
 		Transport:     t,
 		FlushInterval: -1,
 		ErrorHandler:  explain,
 	}}
+}
+
+// rewrite passes a request on as it is, with one more hop. The load balancer before this process knows better than this process by
+// which host and protocol, and from where, the request came.
+func rewrite(p *httputil.ProxyRequest) {
+	p.Out.Host, p.Out.URL.RawQuery = p.In.Host, p.In.URL.RawQuery
+	p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
+	p.SetXForwarded()
+	for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"} {
+		if values := p.In.Header[name]; len(values) > 0 {
+			p.Out.Header[name] = values
+		}
+	}
 }
 
 type forward struct {

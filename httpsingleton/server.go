@@ -74,7 +74,13 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("http server: %w", err)
 	}
-	v := newServing(ctx, s, l)
+	var v *serving
+	defer func() {
+		if v == nil { // others have a say in how it is made, and may panic
+			_ = l.Close()
+		}
+	}()
+	v = newServing(ctx, s, l)
 	s.set(v)
 	if err := s.publish(ctx, l.Addr()); err != nil {
 		return fmt.Errorf("http server on %s: %w", l.Addr(), err)

@@ -25,7 +25,8 @@ func newEnv() *cobra.Command {
 		Use:   "env",
 		Short: "Show the store, whether it answers, and what the clocks say",
 		Long: `Show which store the other commands would use and why, whether it answers, what the clocks of this machine say, and the
-versions: what to send with a bug report. It shows no password and changes nothing.
+versions: what to send with a bug report. It shows no password. It changes nothing, but that
+a directory which is not there is made.
 
 Exit codes: 0; 1 the store doesn't answer; 2 the command line is wrong.`,
 		Args: usage(cobra.NoArgs),

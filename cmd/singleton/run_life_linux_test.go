@@ -254,7 +254,9 @@ func TestARemovedDirectoryStopsTheCommand(t *testing.T) {
 	}
 	s.awaitTerm(0, of("term"))
 	s.awaitDeath(first.pid("command"))
-	leader.stderr.await(t, "no session is opened any more")
+	if code := leader.code(t); code != exitRunFailed {
+		t.Errorf("exit code %d, want %d, so that somebody starts it again", code, exitRunFailed)
+	}
 }
 
 func TestADirectoryThatCantBeWrittenIsRefused(t *testing.T) {

@@ -23,6 +23,7 @@ import (
 	"github.com/singleton-go/singleton/cmd/singleton/internal/shim"
 	"github.com/singleton-go/singleton/discovery"
 	"github.com/singleton-go/singleton/election"
+	"github.com/singleton-go/singleton/engine"
 )
 
 // run waits, leads and runs the command, until that is through.
@@ -42,7 +43,10 @@ func (o *runOptions) run(cmd *cobra.Command, args []string) error {
 		return runFailure(exitRunFailed, err)
 	}
 	defer store.Close()
-	log := newLineLog(cmd.ErrOrStderr(), "singleton: "+o.name+": ")
+	outliveReaders()
+	said := newCourier(cmd.ErrOrStderr())
+	defer said.close()
+	log := newLineLog(said, "singleton: "+o.name+": ")
 	url, _ := o.store.engineURL()
 	owner, err := shim.New(shim.Store{URL: url, Options: o.store.options}, log)
 	if err != nil {
@@ -56,10 +60,14 @@ func (o *runOptions) run(cmd *cobra.Command, args []string) error {
 		return runFailure(exitRunFailed, errors.Join(wrongUsage(cmd, bare(err)), owner.Stop()))
 	}
 	j := &job{
-		o: *o, path: path, args: args, node: ownNode(o.node), owner: owner, rt: rt, log: log, stderr: cmd.ErrOrStderr(),
+		o: *o, path: path, args: args, node: ownNode(o.node), owner: owner, rt: rt, log: log, stderr: said,
 	}
 	return errors.Join(j.live(cmd.Context()), owner.Stop())
 }
+
+// outliveReaders lets a write to a pipe that nobody reads any more fail, and no more than that: a log that has gone must not take the
+// command with it. The signal is received and not ignored, since the command would inherit that.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 // graceOfOurs is how much longer than the command's grace time the end of all its processes may take before they are called stuck.
 const graceOfOurs = 5 * time.Second
@@ -192,6 +200,9 @@ func (j *job) begin() bool {
 func (j *job) judge(ctx context.Context, out shim.Outcome) error {
 	cause := context.Cause(ctx)
 	switch {
+	case out.ByItself && !j.o.restart: // what came while its leftovers were ended changes nothing
+		j.through(outcomeCode(out))
+		return nil
 	case errors.Is(cause, singleton.ErrLost), errors.Is(cause, election.ErrAsked):
 		return j.again(cause)
 	case out.Untrusted:
@@ -290,6 +301,9 @@ func (j *job) wait(ctx context.Context) {
 	}
 	d := j.rt.Discovery()
 	for leader, err := range d.Election("worker/" + j.o.name).Observe(ctx) {
+		if errors.Is(err, engine.ErrRewound) {
+			j.through(runFailure(exitRunFailed, fmt.Errorf("%w; start again if that is meant to be", err)))
+		}
 		if err != nil {
 			return
 		}

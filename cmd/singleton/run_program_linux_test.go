@@ -61,10 +61,19 @@ func launch(t *testing.T, stdin io.Reader, stdout io.Writer, args ...string) *pr
 
 func launchAs(t *testing.T, stdin io.Reader, stdout io.Writer, args ...string) *program {
 	t.Helper()
+	return launchTo(t, stdin, stdout, nil, args...)
+}
+
+// launchTo gives the program this file as standard error, if it isn't nil. The test sees nothing of it then.
+func launchTo(t *testing.T, stdin io.Reader, stdout io.Writer, stderr *os.File, args ...string) *program {
+	t.Helper()
 	p := &program{Cmd: exec.Command(args[0], args[1:]...), stderr: newLines(), done: make(chan struct{})}
 	mark := fmt.Sprintf("SINGLETON_TEST_LAUNCH=%d-%d", os.Getpid(), launches.Add(1))
 	p.Env = append(os.Environ(), programVariable+"=1", mark)
 	p.Stdin, p.Stdout, p.Stderr = stdin, stdout, p.stderr
+	if stderr != nil {
+		p.Stderr = stderr
+	}
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.WaitDelay = limit
 	if err := p.Start(); err != nil {

@@ -67,12 +67,17 @@ func (c *storeChoice) engineURL() (url, from string) {
 	return defaultEngine(), "the default"
 }
 
-// open opens the store, and fills in the prefix that counts, there and here. A wrong URL or option is a wrong usage.
+// open opens the store, and fills in the prefix that counts, there and here. A wrong URL or option is a wrong usage,
+// and a store that can't be used is not.
 func (c *storeChoice) open(ctx context.Context, cmd *cobra.Command) (*engineurl.Store, error) {
 	url, from := c.engineURL()
 	s, err := engineurl.Open(ctx, url, &c.options)
 	if err != nil {
-		return nil, wrongUsage(cmd, fmt.Errorf("%w (from %s)", err, from))
+		err = fmt.Errorf("%w (from %s)", err, from)
+		if errors.Is(err, engineurl.ErrUnusable) {
+			return nil, err
+		}
+		return nil, wrongUsage(cmd, err)
 	}
 	if c.prefix != "" && s.Prefix != "" && c.prefix != s.Prefix {
 		return nil, errors.Join(wrongUsage(cmd, fmt.Errorf("prefix %q: the engine's URL says %q", c.prefix, s.Prefix)), s.Close())

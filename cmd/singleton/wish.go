@@ -92,11 +92,11 @@ func (c *storeChoice) ask(cmd *cobra.Command, timeout time.Duration, name string
 			return err
 		}
 		err = within(ctx, timeout, func(ctx context.Context) error {
-			if err := wish(ctx, d, e.Name); err != nil {
-				return err
-			}
-			return tell(ctx, cmd, d, e)
+			return wish(ctx, d, e.Name)
 		})
+		if err == nil {
+			return tell(ctx, cmd, d, e)
+		}
 		if errors.Is(err, discovery.ErrUnknownNode) || errors.Is(err, discovery.ErrNotWaiting) {
 			now, _ := d.Cluster(ctx)
 			err = fmt.Errorf("%w; those who wait: %s", err, strings.Join(nodesOf(now, e), ", "))
@@ -108,9 +108,14 @@ func (c *storeChoice) ask(cmd *cobra.Command, timeout time.Duration, name string
 	})
 }
 
-// tell says who leads now. The old leader is the one who leads again where nobody waited.
+// settling is how long it may take after a term's end until somebody leads, if anybody stands in the queue.
+const settling = 2 * time.Second
+
+// tell says who leads now, if anybody. The old leader is the one who leads again where nobody waited.
 func tell(ctx context.Context, cmd *cobra.Command, d *discovery.Discovery, old discovery.Election) error {
-	for c, err := range d.Observe(ctx) {
+	settled, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	for c, err := range d.Observe(settled) {
 		if err != nil {
 			return err
 		}
@@ -119,5 +124,9 @@ func tell(ctx context.Context, cmd *cobra.Command, d *discovery.Discovery, old d
 			return err
 		}
 	}
-	return fmt.Errorf("%s: done, and nobody leads yet: %w", old.Name, context.Cause(ctx))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: nobody leads\n", old.Name)
+	return err
 }

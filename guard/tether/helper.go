@@ -73,10 +73,19 @@ func (h *Helper) start() error {
 	if err := h.cmd.Start(); err != nil {
 		return errors.Join(err, h.Close())
 	}
-	if err := h.send(os.Args, argsLimit); err != nil {
+	if err := h.send(raw(os.Args), argsLimit); err != nil {
 		return errors.Join(err, h.cmd.Process.Kill(), h.Wait())
 	}
 	return nil
+}
+
+// raw is a list that arrives byte for byte: JSON changes what is not UTF-8.
+func raw(list []string) [][]byte {
+	all := make([][]byte, len(list))
+	for i, s := range list {
+		all[i] = []byte(s)
+	}
+	return all
 }
 
 // PID is the helper's process id.

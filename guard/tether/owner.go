@@ -17,7 +17,7 @@ const (
 	fdPidfd = 5 // of the owner, where there is one
 )
 
-const version = 1
+const version = 2
 
 // A greeting is the first message to a helper; the second one is the arguments.
 type greeting struct {
@@ -68,7 +68,15 @@ func inherit(name string) (*End, error) {
 		}
 		e.follow(pidfd)
 	}
-	return e, e.Receive(&os.Args)
+	var args [][]byte
+	if err := e.Receive(&args); err != nil {
+		return e, err
+	}
+	os.Args = nil
+	for _, arg := range args {
+		os.Args = append(os.Args, string(arg))
+	}
+	return e, nil
 }
 
 // Take makes a file of the end of a pipe that this process has inherited, for [NewEnd]. No child inherits it again.

@@ -26,7 +26,7 @@ func aims(r results) (list []aim) {
 	}
 	small := smallest(r.Growth, "singleton")
 	add("idle messages, to those for the fewest elections", 1.1, f.IdleSent/small.IdleSent, f.IdleSent, small.IdleSent)
-	add("idle messages per node and renewal interval: a renewal, and a mark's read and request", 3,
+	add("idle messages per node and renewal interval: a renewal, and a mark's read and request, a little early", 3.3,
 		f.IdleSent/float64(f.Nodes)*r.TTL.Seconds()/4, f.IdleSent)
 	add("heap of an own pending unit, bytes", 1024, f.PendingHeap-float64(f.Nodes-1)*f.ForeignHeap, f.PendingHeap, f.ForeignHeap)
 	add("heap for each candidate of another node, bytes", 150, f.ForeignHeap, f.ForeignHeap)

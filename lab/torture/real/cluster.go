@@ -42,12 +42,15 @@ type cluster struct {
 const limit = 30 * time.Second
 
 func openCluster(ctx context.Context, o Options) (c *cluster, err error) {
-	c = &cluster{options: o, history: newHistory(), network: newNetwork()}
+	c = &cluster{options: o, history: newHistory()}
 	defer func() {
 		if err != nil {
 			c.close()
 		}
 	}()
+	if c.network, err = newNetwork(ctx, o); err != nil {
+		return nil, err
+	}
 	if c.janitor, err = hireJanitor(); err != nil {
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func openCluster(ctx context.Context, o Options) (c *cluster, err error) {
 	}
 	for _, s := range specs {
 		m := &member{memberSpec: s}
-		if m.process, err = c.janitor.start("member", s); err != nil {
+		if m.process, err = c.janitor.start("member", s, false); err != nil {
 			return nil, err
 		}
 		c.members = append(c.members, m)
@@ -72,10 +75,10 @@ func openCluster(ctx context.Context, o Options) (c *cluster, err error) {
 	if err := c.await(ctx, "etcd has no leader", func() bool { return c.etcd.leader() != 0 }); err != nil {
 		return nil, err
 	}
-	return c, c.openNodes(specs)
+	return c, c.openNodes(ctx, specs)
 }
 
-func (c *cluster) openNodes(specs []memberSpec) error {
+func (c *cluster) openNodes(ctx context.Context, specs []memberSpec) error {
 	for i := range c.options.Nodes {
 		name := string(rune('a' + i))
 		endpoints, err := c.network.open(name, specs)
@@ -83,12 +86,25 @@ func (c *cluster) openNodes(specs []memberSpec) error {
 			return err
 		}
 		n := &node{nodeSpec: nodeSpec{Name: name, TTL: c.options.TTL, Endpoints: endpoints, Sink: c.sinks.path}}
-		if n.process, err = c.janitor.start("node", n.nodeSpec); err != nil {
+		if err := c.startNode(ctx, n); err != nil {
 			return err
 		}
 		c.nodes = append(c.nodes, n)
 	}
 	return nil
+}
+
+// startNode starts the process of a node, and joins it to etcd. Until then its calls fail, as those of a host that boots.
+func (c *cluster) startNode(ctx context.Context, n *node) error {
+	p, err := c.janitor.start("node", n.nodeSpec, c.network.wires)
+	if err != nil {
+		return err
+	}
+	n.process = p
+	if !c.network.wires {
+		return nil
+	}
+	return wire(ctx, n.Name, p.cmd.Process.Pid)
 }
 
 // await polls, for what has no event, until it is so.

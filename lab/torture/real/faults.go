@@ -117,7 +117,7 @@ func (c *cluster) strikeNode(ctx context.Context, n *node, s step) (heal func() 
 		n.end(syscall.SIGKILL)
 		<-n.done
 		c.history.died(n.Name, n.Life, at)
-		return func() error { return c.revive(n) }, nil
+		return func() error { return c.revive(ctx, n) }, nil
 	case pause:
 		if err := n.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			return nil, err
@@ -128,21 +128,16 @@ func (c *cluster) strikeNode(ctx context.Context, n *node, s step) (heal func() 
 			return n.cmd.Process.Signal(syscall.SIGCONT)
 		}, nil
 	default:
-		list := toxics(s.kind, s.delay)
-		return func() error { return c.network.heal(ctx, n.Name, list) }, c.network.poison(n.Name, list)
+		return c.network.strike(ctx, n.Name, s)
 	}
 }
 
 // revive starts a node anew.
-func (c *cluster) revive(n *node) (err error) {
+func (c *cluster) revive(ctx context.Context, n *node) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n.Life++
-	p, err := c.janitor.start("node", n.nodeSpec)
-	if err == nil {
-		n.process = p
-	}
-	return err
+	return c.startNode(ctx, n)
 }
 
 // strikeEtcd kills members; it is called with the lock held, and what it returns is not.
@@ -183,7 +178,7 @@ func (c *cluster) strikeEtcd(s step) (heal func() error, incident int) {
 func (c *cluster) restart(i int) error {
 	m := c.members[i]
 	for deadline := time.Now().Add(limit); ; {
-		p, err := c.janitor.start("member", m.memberSpec)
+		p, err := c.janitor.start("member", m.memberSpec, false)
 		if err != nil {
 			return err
 		}

@@ -14,20 +14,34 @@ import (
 )
 
 // A network is every node's own way to every member.
+//
+// Answers are delayed by proxies. Nodes are cut off by them too, or at their wires.
 type network struct {
 	server *toxiproxy.ApiServer
 	ways   map[string][]*toxiproxy.Proxy // by node, one for each member
+	wires  bool                          // each node has a network of its own
 }
 
-func newNetwork() *network {
-	return &network{toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), map[string][]*toxiproxy.Proxy{}}
+func newNetwork(ctx context.Context, o Options) (*network, error) {
+	n := &network{
+		server: toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), ways: map[string][]*toxiproxy.Proxy{},
+		wires: o.Network == hubbed,
+	}
+	if n.wires {
+		return n, openHub(ctx)
+	}
+	return n, nil
 }
 
 // open opens a node's ways, and returns where they begin.
 func (n *network) open(node string, members []memberSpec) ([]string, error) {
 	var endpoints []string
 	for _, m := range members {
-		p := toxiproxy.NewProxy(n.server, node+"-"+m.Name, "127.0.0.1:0", m.Client)
+		host := "127.0.0.1"
+		if n.wires {
+			host = hubHost
+		}
+		p := toxiproxy.NewProxy(n.server, node+"-"+m.Name, host+":0", m.Client)
 		if err := p.Start(); err != nil {
 			return nil, fmt.Errorf("proxy %s: %w", p.Name, err)
 		}
@@ -67,6 +81,15 @@ func toxics(k kind, delay time.Duration) []toxic {
 	default:
 		return []toxic{{"slow", "latency", "downstream", map[string]int64{"latency": delay.Milliseconds()}}}
 	}
+}
+
+// strike makes a fault, and returns what heals it.
+func (n *network) strike(ctx context.Context, node string, s step) (heal func() error, err error) {
+	if n.wires && s.kind != slow {
+		return func() error { return mendWire(ctx, node) }, cutWire(ctx, node, s.kind)
+	}
+	list := toxics(s.kind, s.delay)
+	return func() error { return n.heal(ctx, node, list) }, n.poison(node, list)
 }
 
 // poison puts toxics into all ways of a node.

@@ -31,8 +31,8 @@ type process struct {
 	wanted bool // somebody has ended it
 }
 
-// start starts a process in the janitor's group.
-func (j *janitor) start(role string, spec any) (*process, error) {
+// start starts a process in the janitor's group, alone in a network of its own or not.
+func (j *janitor) start(role string, spec any, apart bool) (*process, error) {
 	text, err := json.Marshal(spec)
 	if err != nil {
 		return nil, err
@@ -43,6 +43,9 @@ func (j *janitor) start(role string, spec any) (*process, error) {
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: j.cmd.Process.Pid}
+	if apart {
+		isolated(cmd.SysProcAttr)
+	}
 	cmd.Stderr = &p.words
 	if p.pipe, err = cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("%s: %w", role, err)

@@ -29,7 +29,16 @@ type Options struct {
 	Members int           `json:"members"`
 	TTL     time.Duration `json:"ttl"`
 	Seed    uint64        `json:"seed"`
+	Network string        `json:"network"` // how nodes are cut off
 }
+
+// The ways to cut off a node.
+const (
+	automatic  = "auto"       // namespaces, where this user may make them
+	namespaces = "namespaces" // packets vanish
+	proxies    = "proxies"    // what goes through a connection is swallowed
+	hubbed     = "hub"        // as namespaces, and this process is in the hub already
+)
 
 // The marks of a healthy etcd: a heartbeat each 100 ms, an election after a second without one.
 const electionTimeout = time.Second
@@ -58,6 +67,7 @@ func Run(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags.IntVar(&o.Members, "members", 3, "members of etcd")
 	flags.DurationVar(&o.TTL, "ttl", 2*time.Second, "TTL of a session, in whole seconds")
 	flags.Uint64Var(&o.Seed, "seed", 0, "plan of the faults; 0: another one each time")
+	flags.StringVar(&o.Network, "network", automatic, "how nodes are cut off: by namespaces, which needs root, by proxies, or auto")
 	dir := flags.String("report", "", "write report.html and result.json into this `directory`")
 	asJSON := flags.Bool("json", false, "print JSON")
 	if err := flags.Parse(args); err != nil {
@@ -65,6 +75,16 @@ func Run(ctx context.Context, args []string, out, diag io.Writer) error {
 	}
 	if err := o.validate(flags.Args()); err != nil {
 		return err
+	}
+	if o.Network == automatic {
+		o.Network = namespaces
+		if err := mayHaveNamespaces(ctx); err != nil {
+			_, _ = fmt.Fprintln(diag, "torture: nodes are cut off by proxies:", err)
+			o.Network = proxies
+		}
+	}
+	if o.Network == namespaces {
+		return runInHub(ctx, args, out, diag)
 	}
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()>>11 + 1 // a number that JavaScript can hold
@@ -86,6 +106,8 @@ func (o Options) validate(rest []string) error {
 		return fmt.Errorf("-nodes %d: must be from 2 to 26", o.Nodes)
 	case o.Members < 1 || o.Members > 7 || o.Members%2 == 0:
 		return fmt.Errorf("-members %d: must be 1, 3, 5 or 7", o.Members)
+	case o.Network != automatic && o.Network != namespaces && o.Network != proxies && o.Network != hubbed:
+		return fmt.Errorf("-network %q: must be %s, %s or %s", o.Network, automatic, namespaces, proxies)
 	case o.TTL < 2*time.Second || o.TTL%time.Second != 0:
 		return fmt.Errorf("-ttl %v: must be whole seconds, at least 2s, which is what etcd grants", o.TTL)
 	}

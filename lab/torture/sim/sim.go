@@ -173,7 +173,7 @@ type progress struct {
 
 func (p *progress) add(x Outcome) {
 	p.seeds += x.Seeds
-	p.sum.Add(x.Figures)
+	p.sum = p.sum.Plus(x.Figures)
 	if time.Since(p.said) > 5*time.Second {
 		p.said = time.Now()
 		_, _ = fmt.Fprintf(p.diag, "%d of %d seeds, %v: %v\n", p.seeds, p.wanted, time.Since(p.began).Round(time.Second), p.sum)

@@ -35,12 +35,9 @@ type Figures struct {
 
 var figures = regexp.MustCompile(`(?m)^sim: (\d+) terms, (\d+) lost, (\d+) overlaps .*, (\d+) stale`)
 
-// Add adds the figures of another process.
-func (f *Figures) Add(x Figures) {
-	f.Terms += x.Terms
-	f.Lost += x.Lost
-	f.Overlaps += x.Overlaps
-	f.Stale += x.Stale
+// Plus adds the figures of another process.
+func (f Figures) Plus(x Figures) Figures {
+	return Figures{f.Terms + x.Terms, f.Lost + x.Lost, f.Overlaps + x.Overlaps, f.Stale + x.Stale}
 }
 
 func (f Figures) String() string {

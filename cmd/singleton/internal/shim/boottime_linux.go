@@ -2,6 +2,7 @@ package shim
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -19,7 +20,15 @@ func now() instant {
 }
 
 // in returns the instant after d.
-func in(d time.Duration) instant { return now() + instant(d) }
+func in(d time.Duration) instant { return now().after(d) }
+
+// after is the last instant there is if d goes beyond it.
+func (at instant) after(d time.Duration) instant {
+	if instant(d) > math.MaxInt64-at {
+		return math.MaxInt64
+	}
+	return at + instant(d)
+}
 
 // earlier returns the earlier of two instants, if both are set.
 func earlier(a, b instant) instant {

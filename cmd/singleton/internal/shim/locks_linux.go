@@ -20,6 +20,7 @@ type locks struct {
 const (
 	// inherited is the lowest number of a descriptor that the command inherits, out of the way of those that scripts choose.
 	inherited = 110
+	fallback  = 10 // where the limit of open files is lower
 
 	// sendLimit bounds the way of a lock. The shim reads it as soon as it reads what announces it.
 	sendLimit = 250 * time.Millisecond
@@ -41,6 +42,9 @@ func (l *locks) receive(session string) error {
 	}
 	defer syscall.Close(fd)
 	kept, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD, inherited)
+	if errors.Is(err, unix.EINVAL) { // this process may not have so many
+		kept, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD, fallback)
+	}
 	if err != nil {
 		return fmt.Errorf("keep the lock of session %s: %w", session, err)
 	}

@@ -116,7 +116,7 @@ func (o *Owner) start() (*helper, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.helper = h
-	o.tell(order{Store: &o.store})
+	o.tell(order{Store: pack(o.store)})
 	for id := range o.sessions {
 		o.introduce(id)
 	}

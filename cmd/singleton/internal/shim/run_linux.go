@@ -31,6 +31,9 @@ type Outcome struct {
 	Status  syscall.WaitStatus // of the command itself
 	Started bool               // there is a status
 
+	// ByItself says that the command had ended before anybody told it to. Leftovers of it may have been ended later.
+	ByItself bool
+
 	Refused   error // why it could not be started: a [syscall.Errno]
 	Untrusted bool  // it was ended, or not started, since this process had not prolonged the trust in its session in time
 	Orphaned  bool  // the shim was killed, and the command with it
@@ -54,7 +57,7 @@ func (r *run) heard(rep report, orphaned bool) {
 	case rep.Refused != 0:
 		r.outcome.Refused = rep.Refused
 	case rep.Ended != nil:
-		r.outcome.Status, r.outcome.Started = *rep.Ended, true
+		r.outcome.Status, r.outcome.Started, r.outcome.ByItself = *rep.Ended, true, rep.ByItself
 	case rep.Foreign != 0:
 		r.foreign = true
 	case rep.Gone:
@@ -117,10 +120,10 @@ func (o *Owner) launch(c Command) (*run, error) {
 	at := now() // read first: what follows only makes the stop line come too early
 	o.jobs++
 	o.run = &run{Command: c, Work: o.jobs, gone: make(chan struct{})}
-	o.tell(order{Start: &job{
+	o.tell(order{Start: pack(job{
 		Work: o.jobs, Path: c.Path, Args: c.Args, Env: c.Env, Grace: c.Grace, Drain: c.Drain,
 		Trust: at + instant(c.Trust()),
-	}})
+	})})
 	return o.run, nil
 }
 

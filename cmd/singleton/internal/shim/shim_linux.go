@@ -141,13 +141,21 @@ func (s *shim) run() {
 func (s *shim) obey(o order) {
 	switch {
 	case o.Store != nil:
-		s.store = *o.Store
+		if err := unpack(o.Store, &s.store); err != nil {
+			s.problem(err)
+			return
+		}
 		go s.ward.Connect(context.Background(), s.problem) // until this process ends
 	case o.Session != nil:
 		s.ward.Heed(o.Session.Message)
 		s.heedLock(*o.Session)
 	case o.Start != nil:
-		s.start(*o.Start)
+		var j job
+		if err := unpack(o.Start, &j); err != nil {
+			s.problem(err)
+			return
+		}
+		s.start(j)
 	case s.work == nil || o.Work != s.work.Work:
 	case o.Signal != 0:
 		s.work.pass(o.Signal)

@@ -1,6 +1,8 @@
 package shim
 
 import (
+	"bytes"
+	"encoding/gob"
 	"syscall"
 	"time"
 
@@ -19,9 +21,9 @@ type Store struct {
 
 // An order is what the owner tells the shim: one of its fields.
 type order struct {
-	Store   *Store         `json:",omitempty"` // the first one
+	Store   []byte         `json:",omitempty"` // a packed Store; the first one
 	Session *sessionChange `json:",omitempty"`
-	Start   *job           `json:",omitempty"`
+	Start   []byte         `json:",omitempty"` // a packed job
 
 	// Of the job that Work names; orders for an earlier one come too late.
 	Work   int            `json:",omitempty"`
@@ -29,6 +31,15 @@ type order struct {
 	Signal syscall.Signal `json:",omitempty"` // to be passed on
 	KillAt instant        `json:",omitempty"` // stop: TERM now, and KILL then
 }
+
+// pack makes bytes of what people have written, which are the same on the other side: JSON changes what is not UTF-8.
+func pack(v any) []byte {
+	var b bytes.Buffer
+	_ = gob.NewEncoder(&b).Encode(v) // of strings and numbers always goes
+	return b.Bytes()
+}
+
+func unpack(b []byte, v any) error { return gob.NewDecoder(bytes.NewReader(b)).Decode(v) }
 
 // A sessionChange may come with a lock, which is sent beside it.
 type sessionChange struct {
@@ -56,6 +67,7 @@ type report struct {
 	Work      int                 `json:",omitempty"` // the job that all below is about
 	Refused   syscall.Errno       `json:",omitempty"` // why it could not be started
 	Ended     *syscall.WaitStatus `json:",omitempty"` // the command itself has ended
+	ByItself  bool                `json:",omitempty"` // and was not told to
 	Untrusted bool                `json:",omitempty"` // the shim has passed the stop line without a word of the owner
 	Foreign   int                 `json:",omitempty"` // a process that may not be killed
 	Gone      bool                `json:",omitempty"` // nothing of it is left

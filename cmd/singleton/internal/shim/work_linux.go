@@ -104,12 +104,12 @@ func (s *shim) step() {
 	at := now()
 	switch {
 	case w.killAt == 0 && w.ended:
-		s.stop(at + instant(w.Grace))
+		s.stop(at.after(w.Grace))
 	case w.killAt == 0 && at >= w.Trust:
 		w.untrusted = true
-		s.stop(at + instant(killTime(w.Drain)))
+		s.stop(at.after(killTime(w.Drain)))
 	case w.killAt != 0 && at >= w.Trust: // leadership is lost while it stops
-		s.stop(w.Trust + instant(killTime(w.Drain)))
+		s.stop(w.Trust.after(killTime(w.Drain)))
 	}
 	if w.killAt != 0 && at >= w.killAt {
 		if pid := s.family.send(syscall.SIGKILL); pid != 0 && !w.foreign {
@@ -156,7 +156,7 @@ func (s *shim) bury() (left bool) {
 			return true
 		case s.work != nil && pid == s.work.pid:
 			s.work.ended = true
-			s.tell(report{Work: s.work.Work, Ended: &status})
+			s.tell(report{Work: s.work.Work, Ended: &status, ByItself: s.work.killAt == 0})
 		}
 	}
 }
