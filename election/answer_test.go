@@ -149,7 +149,7 @@ func TestLeaderThatLooksAgainBeforeItSeesItsAnswerWaitsForIt(t *testing.T) {
 func TestWishHasTheLeadersPatienceToItself(t *testing.T) {
 	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 		q := newQuartet(t, store)
-		q.b.conn.Stall()
+		q.b.doom(enginetest.OpDelete, drop) // so that it can't make way
 		ctx, cancel := context.WithTimeout(t.Context(), ttl/2)
 		defer cancel()
 		q.asker.askUntil(ctx, to(q.c))

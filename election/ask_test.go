@@ -248,7 +248,7 @@ func TestWishVanishesWithItsAsker(t *testing.T) {
 				defer cancel()
 				heal := q.b.conn.Stall()
 				wish := q.asker.askUntil(ctx, to(q.c))
-				time.Sleep(ttl - time.Second)
+				time.Sleep(ttl / 2) // with the rest, less than after which b gives up its place
 				wish.mustWait()
 				end(q.asker, cancel)
 				synctest.Wait()

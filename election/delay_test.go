@@ -45,7 +45,7 @@ func TestTakeoverDelayIsWaitedAfterAnEndThatWasNotClean(t *testing.T) {
 	}{
 		"as that of a leader that died":    {false, func(a, _ *stand) { endSession(a.member) }, 0},
 		"as that which was not seen":       {false, func(a, b *stand) { unseen(b.member, a.cancel) }, 0},
-		"as that which could not be noted": {false, func(a, _ *stand) { a.doom(enginetest.OpCreate, drop); a.cancel() }, 2 * callTimeout},
+		"as that which could not be noted": {false, func(a, _ *stand) { a.doom(enginetest.OpCreate, drop); a.cancel() }, callTimeout},
 		"as that which was no resignation": {false, func(a, _ *stand) { // its runner was told at the stop line, and has returned
 			a.doom(enginetest.OpRenew, enginetest.Fate{Lost: true})
 		}, 5 * time.Second},
@@ -168,7 +168,7 @@ func TestCleanEndIsRememberedUntilTheTermBegins(t *testing.T) {
 		a, b := leaderAndNext(t, store)
 		c := join(t, store, "c").lead(delayed())
 		b.doom(enginetest.OpRenew, enginetest.Fate{Lost: true}) // they arrive, but b does not know
-		time.Sleep(ttl)
+		time.Sleep(ttl - 2*time.Second)                         // b is trusted no longer, and has not given up yet
 		a.cancel()
 		synctest.Wait()
 		c.cancel()

@@ -26,7 +26,8 @@ var (
 	// ErrClosed says that this process has closed its way to the store.
 	ErrClosed = lease.ErrClosed
 
-	// ErrCandidate says that this process is a candidate in this election already.
+	// ErrCandidate says that this process is a candidate in this election already, perhaps by a term that was lost and not
+	// resigned.
 	ErrCandidate = errors.New("already a candidate in this process")
 
 	// ErrResigned is the cause with which a term's context ends when its own process resigned.
@@ -127,7 +128,7 @@ func (e *Election) Lead(ctx context.Context, fn func(ctx context.Context, term T
 	stop := context.AfterFunc(ctx, func() { t.end(context.Cause(ctx)) })
 	defer func() {
 		stop()
-		if lost := t.Check(); errors.Is(lost, ErrLost) {
+		if lost := t.lost(); lost != nil {
 			err = errors.Join(err, lost)
 		}
 		if resigned := t.Resign(ctx); err == nil {
@@ -139,7 +140,8 @@ func (e *Election) Lead(ctx context.Context, fn func(ctx context.Context, term T
 
 // Campaign waits until this process leads, and returns the term. It has then seen its own live record at the head of the
 // queue. When ctx ends first it returns the cause, and leaves no record behind. The term outlives ctx, whose values its
-// context has; it lasts until it is lost or [Term.Resign] is called.
+// context has; it lasts until it is lost or [Term.Resign] is called. A term that was lost must be resigned too, when the work under it
+// has stopped: until then this process stays a candidate, so that another Campaign is refused, and a Close waits.
 //
 // A session that is lost while waiting costs the place in the queue, not the wait. A store that is not the one that it was ends the
 // wait, with package engine's ErrRewound: this process will not lead on it.

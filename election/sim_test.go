@@ -90,8 +90,13 @@ func simulate(t *testing.T, seed uint64, sum *figures) {
 		w.harm(e)
 	}
 	w.heal()
+	recovers := func() {}
+	if p.sick != "" {
+		recovers = w.nodes[0].falls(p.sick)
+	}
 	w.mustLead()
 	w.mustStay()
+	recovers()
 	for _, n := range w.nodes {
 		n.stop()
 	}
@@ -107,6 +112,7 @@ type plan struct {
 	nodes  int
 	rate   float64       // of the store's clock
 	delay  time.Duration // the takeover delay
+	sick   string        // the fault that the first node keeps when all else is healed, if any
 	events []event
 }
 
@@ -124,6 +130,7 @@ func newPlan(seed uint64, length time.Duration) *plan {
 	if rnd.IntN(4) == 0 {
 		p.delay = time.Duration(1 + rnd.Int64N(int64(simTiming.TTL)))
 	}
+	p.sick = []string{"", "", "stall", "cut answers"}[rnd.IntN(4)]
 	for at := time.Duration(0); ; {
 		if at += time.Duration(rnd.Int64N(int64(20 * time.Second))); at > length {
 			return p
@@ -133,7 +140,7 @@ func newPlan(seed uint64, length time.Duration) *plan {
 }
 
 func (p *plan) String() string {
-	s := fmt.Sprintf("%d nodes, store's clock at %.3f, takeover delay %v\n", p.nodes, p.rate, p.delay)
+	s := fmt.Sprintf("%d nodes, store's clock at %.3f, takeover delay %v, lasting fault %q\n", p.nodes, p.rate, p.delay, p.sick)
 	for _, e := range p.events {
 		s += e.String() + "\n"
 	}

@@ -125,6 +125,15 @@ func (w *world) disturb(n *node, fault string, d time.Duration) {
 	}
 }
 
+// falls makes a fault that lasts.
+func (n *node) falls(fault string) (recovers func()) {
+	n.w.sick = true
+	if fault == "stall" {
+		return n.conn.Stall()
+	}
+	return n.conn.Mute()
+}
+
 // rule has something decide about the calls of this node for a while.
 func (n *node) rule(d time.Duration, fate func(enginetest.Call) enginetest.Fate) {
 	n.mu.Lock()

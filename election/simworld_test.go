@@ -25,6 +25,7 @@ type world struct {
 	count  int
 	heals  []func()
 	healed chan struct{}
+	sick   bool           // a fault lasts
 	graves sync.WaitGroup // processes on their way out
 
 	flights sync.WaitGroup // effects on their way to the resource, and one for the world itself
@@ -83,7 +84,11 @@ func (w *world) heal() {
 // to begin again. Where the store forgot, its process is also to notice that, and to be started anew.
 func (w *world) recovery() time.Duration {
 	t := simTiming
-	return time.Duration(float64(t.TTL)*(1+t.Drift)) + 2*(t.Renewal+t.CallTimeout) + w.delay
+	d := time.Duration(float64(t.TTL)*(1+t.Drift)) + 2*(t.Renewal+t.CallTimeout) + w.delay
+	if w.sick { // until it gives up what it can't lead by
+		d += simStopLine + 2*t.CallTimeout
+	}
+	return d
 }
 
 func (w *world) mustLead() {

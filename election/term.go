@@ -2,6 +2,7 @@ package election
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -99,6 +100,17 @@ func (t Term) Check() error {
 	return t.Err()
 }
 
+// lost returns an error if the term is over, however its end was told, but for a resignation.
+func (t Term) lost() error {
+	switch err := t.Check(); {
+	case errors.Is(err, ErrLost):
+		return err
+	case err != nil && !errors.Is(err, ErrResigned): // closed, perhaps long ago
+		return t.t.c.claim.Sure()
+	}
+	return nil
+}
+
 // Confirm asks the store whether the term is held, and returns nil if it was still held when the call began. It is for one who
 // has reason to doubt: [Term.Check] costs nothing, and is enough for everybody else. An error other than [ErrLost] says that the
 // store did not answer in time, and nothing about the term.
@@ -136,6 +148,8 @@ func (t *term) release(ctx context.Context) {
 	if t.c.e.delay() == 0 || t.lost.Err() != nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, t.c.e.l.Timing().CallTimeout) // so that there is time left to resign
+	defer cancel()
 	if err := t.c.e.l.Release(ctx, t.c.e.name, t.token); err != nil {
 		t.c.e.l.Logger().Warn("clean end not noted: the successor waits its takeover delay",
 			"election", t.c.e.name, "token", t.token, "err", err)

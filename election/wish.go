@@ -77,7 +77,7 @@ func (e *Election) Ask(ctx context.Context, w Wish) error {
 	}
 	a := asker{e: e, record: wishRecord{ID: rand.Text(), By: e.l.Owner(), For: leader.Token, To: w.To}}
 	changed := make(chan struct{}, 1)
-	a.claim, err = e.l.Wish(e.name, a.record.String(), func() { poke(changed) })
+	a.claim, err = e.l.Wish(e.name, a.record.ID, a.record.String(), func() { poke(changed) })
 	if errors.Is(err, lease.ErrDuplicate) {
 		err = ErrPending
 	}
@@ -109,6 +109,8 @@ func (a *asker) await(ctx context.Context, changed <-chan struct{}) error {
 		select {
 		case <-changed:
 		case <-a.claim.Gone(): // another's wish is there, or the lease is closed
+		case <-a.e.l.GivenUp():
+			return a.e.l.Over()
 		case <-unanswered.C:
 			if !a.adopted {
 				return ErrUnanswered

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/singleton-go/singleton/engine"
@@ -75,10 +76,9 @@ func (l *Lease) settle(c *Claim) {
 	case next == callNone:
 		c.tellSettled()
 	case next == callLater: // foundRecord of the other comes back to it
-	case l.gen != nil && !c.queued:
-		c.queued = true
-		ln := c.lane(next)
-		l.lanes[ln].queue = append(l.lanes[ln].queue, c)
+	case l.gen != nil && c.queued != c.lane(next):
+		c.queued = c.lane(next)
+		l.lanes[c.queued].queue = append(l.lanes[c.queued].queue, c)
 		l.pump()
 	}
 }
@@ -97,6 +97,7 @@ func (l *Lease) forget(c *Claim) {
 		return // forgotten before
 	}
 	c.changed = nil
+	delete(l.bonds.id, c)
 	l.unbind(c)
 	if c.over = true; c.ending != nil {
 		close(c.ending.gone)
@@ -192,6 +193,9 @@ func (l *Lease) foundRecord(c *Claim, r engine.Record, taken error) error {
 	switch {
 	case r.Session == l.gen.id:
 		c.created, c.known = r.Created, l.age()
+		if taken != nil && !strings.Contains(string(r.Value), l.bonds.id[c]) {
+			c.again = true // an older wish
+		}
 		if taken != nil && c.kind != wish { // in a wish, another value is its answer
 			c.dirty = c.dirty || string(r.Value) != c.value // one that is made was never kept
 		}

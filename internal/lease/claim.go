@@ -20,7 +20,7 @@ type Claim struct {
 	again    bool // to be deleted and created anew, at the tail
 	dirty    bool // the value is to be written
 	unsure   bool // a creation got no reply, and no mirror would show its record
-	queued   bool // in a lane
+	queued   int8 // the lane that it waits in
 	flagged  bool // its owner is to be called
 	over     bool // nothing of it is left
 	failures int8 // of calls, one after the other
@@ -51,12 +51,13 @@ type bonds struct {
 	then    map[*Claim][]*Claim        // those that wait for this one's record
 	settled map[*Claim][]chan struct{} // those to tell when the store holds what is wanted
 	pause   map[*Claim]*time.Timer     // until the next try after a failure
+	id      map[*Claim]string          // of a wish
 }
 
 func newBonds() bonds {
 	return bonds{
 		heir: map[*Claim]*Claim{}, after: map[*Claim]*Claim{}, then: map[*Claim][]*Claim{}, settled: map[*Claim][]chan struct{}{},
-		pause: map[*Claim]*time.Timer{},
+		pause: map[*Claim]*time.Timer{}, id: map[*Claim]string{},
 	}
 }
 
@@ -70,9 +71,17 @@ func (l *Lease) Candidate(election, value string, changed func()) (*Claim, error
 }
 
 // Wish claims the one place for a wish to this election's leader. If another session has it, the claim ends with
-// [engine.ErrExists].
-func (l *Lease) Wish(election, value string, changed func()) (*Claim, error) {
-	return l.claim(spot{wish, election}, value, changed)
+// [engine.ErrExists]. The value has the id in it, and so has the answer: what this session had wished before is not taken for it.
+func (l *Lease) Wish(election, id, value string, changed func()) (*Claim, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &Claim{kind: wish, of: election, value: value, changed: changed}
+	l.bonds.id[c] = id
+	if _, err := l.enter(c, nil); err != nil {
+		delete(l.bonds.id, c)
+		return nil, err
+	}
+	return c, nil
 }
 
 // Record claims a record outside the election range. It is not mirrored. While another session has the place, it waits.

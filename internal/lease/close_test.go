@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/singleton-go/singleton/engine"
 	"github.com/singleton-go/singleton/engine/enginetest"
 	"github.com/singleton-go/singleton/engine/ramengine"
 	"github.com/singleton-go/singleton/internal/lease"
@@ -177,4 +179,72 @@ func TestCloseInTheMiddleOfEverythingLeavesNoGoroutine(t *testing.T) {
 			})
 		})
 	}
+}
+
+// answeredLate is an engine whose answer to Open comes when nobody waits for it any more.
+type answeredLate struct{ engine.Engine }
+
+func (e answeredLate) Open(ctx context.Context, o engine.SessionOptions) (engine.Session, error) {
+	s, err := e.Engine.Open(ctx, o)
+	<-ctx.Done()
+	return s, err
+}
+
+func TestSessionThatIsOpenedWhileTheLeaseIsClosedIsClosedToo(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		watched := &closings{Engine: store.Connect()}
+		p := joinWith(t, store, lease.Config{Engine: answeredLate{watched}})
+		must(t)(p.Record("/t/a", "1"))
+		synctest.Wait()
+		if err := p.Lease.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if opened, closed := watched.opened.Load(), watched.closed.Load(); p.Session() != "" || opened == 0 || opened != closed {
+			t.Errorf("session %q after Close; %d were opened and %d closed", p.Session(), opened, closed)
+		}
+	})
+}
+
+// closings counts sessions that are opened and closed.
+type closings struct {
+	engine.Engine
+	opened, closed atomic.Int64
+}
+
+func (c *closings) Open(ctx context.Context, o engine.SessionOptions) (engine.Session, error) {
+	s, err := c.Engine.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c.opened.Add(1)
+	return &closing{s, c}, nil
+}
+
+type closing struct {
+	engine.Session
+	of *closings
+}
+
+func (s *closing) Close(ctx context.Context) error {
+	s.of.closed.Add(1)
+	return s.Session.Close(ctx)
+}
+
+// A creation that came through without an answer leaves a record; it is deleted when its claim is left, also in doubt.
+func TestRecordOfAClaimThatIsLeftInDoubtIsDeletedAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		p.doomAll(enginetest.Fate{Fail: errors.New("late")}, enginetest.OpCreate, enginetest.OpRenew)
+		c := p.candidate("m")
+		p.until(5 * time.Second)
+		mustHave(t, store, "", p.queue("m"))
+		c.Leave(nil)
+		p.until(6 * time.Second)
+		mustHave(t, store, "")
+		select {
+		case <-c.Gone():
+		default:
+			t.Error("the claim is not gone")
+		}
+	})
 }

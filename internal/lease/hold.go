@@ -40,6 +40,17 @@ func (c *Claim) Check() {
 	c.l.review()
 }
 
+// Sure returns nil if the record that is held is there still and this session trusted, by a fresh reading of the clocks: also while the
+// lease is being closed, which has ended the hold.
+func (c *Claim) Sure() error {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.token == 0 || c.created != c.token || c.l.remaining() <= 0 {
+		return fmt.Errorf("election %s: token %d: %w", c.of, c.token, ErrLost)
+	}
+	return nil
+}
+
 // Clean says whether the last leader before this claim was seen to go with its runner returned.
 func (c *Claim) Clean() bool {
 	c.l.mu.Lock()

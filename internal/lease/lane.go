@@ -9,7 +9,8 @@ type lane struct {
 }
 
 const (
-	laneDelete = iota
+	laneNone = int8(iota)
+	laneDelete
 	laneCreate
 	laneRegistry
 	laneCount
@@ -22,7 +23,7 @@ func newLanes() [laneCount]lane {
 // The functions below need mu.
 
 // lane says which way the next call for c goes.
-func (c *Claim) lane(next call) int {
+func (c *Claim) lane(next call) int8 {
 	switch {
 	case c.kind == registry:
 		return laneRegistry
@@ -35,7 +36,7 @@ func (c *Claim) lane(next call) int {
 
 // pump starts as many workers as the lanes allow. It is called when a lane gets a claim, and when lanes are opened again.
 func (l *Lease) pump() {
-	for i := range l.lanes {
+	for i := range laneCount {
 		ln := &l.lanes[i]
 		for n := len(ln.queue); n > 0 && ln.running < ln.limit && l.admits(i); n-- {
 			ln.running++
@@ -44,12 +45,22 @@ func (l *Lease) pump() {
 	}
 }
 
-func (l *Lease) admits(lane int) bool {
-	return !l.closed && l.gen != nil && (lane == laneDelete || !l.gen.doubt)
+// admits says whether calls of a lane may be made. Nobody enters a queue who is not trusted, and would only keep others waiting;
+// a young process waits for its first view of the store while it enters.
+func (l *Lease) admits(lane int8) bool {
+	switch {
+	case l.closed || l.gen == nil:
+		return false
+	case lane == laneDelete:
+		return true
+	case lane == laneCreate && l.remaining() <= 0 && l.age() > l.cfg.Timing.TTL:
+		return false
+	}
+	return !l.gen.doubt
 }
 
 // work makes the calls of one lane until it is empty. It takes mu itself, as take does.
-func (l *Lease) work(lane int) {
+func (l *Lease) work(lane int8) {
 	for {
 		c, do := l.take(lane)
 		if c == nil {
@@ -60,14 +71,17 @@ func (l *Lease) work(lane int) {
 }
 
 // take returns a claim that needs a call, and the function that makes it.
-func (l *Lease) take(lane int) (*Claim, func()) {
+func (l *Lease) take(lane int8) (*Claim, func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ln := &l.lanes[lane]
 	for l.admits(lane) && len(ln.queue) > 0 {
 		c := ln.queue[0]
 		ln.queue = ln.queue[1:]
-		c.queued = false
+		if c.queued != lane {
+			continue // it needed another call before its turn came here
+		}
+		c.queued = laneNone
 		next := c.next()
 		if l.claims.at(c.spot()) == c && c.busy == nil && next >= callCreate && c.lane(next) == lane {
 			return c, l.prepare(c, next)

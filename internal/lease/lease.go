@@ -178,7 +178,7 @@ func (l *Lease) end() {
 func (l *Lease) endSession(ctx context.Context) error {
 	l.mu.Lock()
 	gen := l.gen
-	l.gen = nil
+	l.gen, l.closed = nil, true // both at once, so that no other session is adopted
 	l.mu.Unlock()
 	if gen == nil {
 		return nil

@@ -99,11 +99,12 @@ func (l *Lease) begin(s engine.Session, sent moment) *generation {
 	return gen
 }
 
-// adopt lets everything rest on gen, unless the store was found not to be the one that it was while gen was asked for.
+// adopt lets everything rest on gen, unless this lease was closed while gen was asked for, or the store was found not to be the
+// one that it was.
 func (l *Lease) adopt(gen *generation) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.parked != nil {
+	if l.parked != nil || l.closed {
 		return false
 	}
 	l.gen = gen
@@ -116,7 +117,7 @@ func (l *Lease) adopt(gen *generation) bool {
 
 // discard closes a session that nothing rests on.
 func (l *Lease) discard(gen *generation) {
-	ctx, cancel := context.WithTimeout(gen.ctx, l.cfg.Timing.CallTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(gen.ctx), l.cfg.Timing.CallTimeout)
 	defer cancel()
 	defer gen.cancel()
 	if err := gen.session.Close(ctx); err != nil {
@@ -124,21 +125,83 @@ func (l *Lease) discard(gen *generation) {
 	}
 }
 
-// renewUntilLost returns when the session is known to be lost, or when the lease is closed.
+// renewUntilLost returns when the session is known to be lost, or was given up, or when the lease is closed.
 func (l *Lease) renewUntilLost(gen *generation) {
 	t := l.cfg.Timing
 	sent := gen.opened
 	for wait := t.Renewal - time.Since(sent.at); sleep(gen.ctx, wait); {
+		if l.blind(gen) {
+			l.try()
+			l.awaitMark(gen.ctx, t.CallTimeout/4)
+			wait = 0
+			continue
+		}
 		sent = l.beginRenewal()
 		switch err := l.renewOnce(gen.ctx, gen); {
 		case err == nil:
 			l.renewed(gen, sent)
 			wait = t.Renewal - time.Since(sent.at)
-		case !l.lost(gen, err):
+		case l.lost(gen, err):
+			return
+		default:
 			l.doubt(gen, err)
 			wait = jitter(t.CallTimeout / 4)
+			if l.unheard(gen, sent) {
+				l.lose(gen, errUnheard)
+				l.discard(gen)
+			}
 		}
 	}
+}
+
+// A session that is renewed keeps its places in the queues, and a process that is not trusted leads by none of them. So that it keeps
+// nobody waiting, what can't be trusted is not renewed for ever.
+
+// blind says whether the watch has shown nothing for so long that nobody may lead by this session, and nobody works under it still.
+// It is not renewed then, and lives for a TTL at most, unless the watch goes on before that. Where nothing at all comes through from
+// the store this is all that can be done: requests may arrive there, and it alone could tell.
+//
+// Suspension of the machine doesn't count: the store is asked at once when that is over.
+func (l *Lease) blind(gen *generation) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := l.marked.at
+	if last.Before(gen.opened.at) {
+		last = gen.opened.at
+	}
+	return time.Since(last) > l.cfg.Timing.reach(gen.session.TTL()) && !l.works()
+}
+
+// awaitMark waits for the next mark of the watch, no longer than d.
+func (l *Lease) awaitMark(ctx context.Context, d time.Duration) {
+	_, changed := l.markedSince(time.Now())
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-changed:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+var errUnheard = errors.New("given up: no renewal was answered for a TTL, while the watch went on")
+
+// unheard says whether renewals, of which the last was sent at this moment, fail although the store can be reached.
+func (l *Lease) unheard(gen *generation, sent moment) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ttl := gen.session.TTL()
+	return l.gen == gen && gen.renewed.elapsed(sent) > ttl && l.marked.elapsed(sent) < l.cfg.Timing.reach(ttl) && !l.works()
+}
+
+// works says whether anybody may work under this session still.
+func (l *Lease) works() bool {
+	for c := range l.claims.all() {
+		if c.held() {
+			return true
+		}
+	}
+	return false
 }
 
 // lost says whether an answer means that the session is lost, and draws the consequences.

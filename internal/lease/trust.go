@@ -46,6 +46,7 @@ func (l *Lease) prolong(note func()) {
 	note()
 	if before <= 0 && l.remaining() > 0 {
 		l.flagHeads()
+		l.pump() // what is created by those alone who are trusted
 	}
 }
 

@@ -120,6 +120,8 @@ var all = []fault{
 
 	one("silent-watch-kept", "a watch that says nothing any more is not begun anew", "internal/lease/follow.go",
 		"time.AfterFunc(patience,", "time.AfterFunc(10000*patience,", leaseTests),
+	one("renewed-for-ever", "a session whose process can't be trusted is renewed all the same", session,
+		"if l.blind(gen) {", "if l.blind(gen) && gen == nil {", "./election"),
 	one("takeover-at-once", "the takeover delay is left out", candidate,
 		"if c.e.delay() == 0 ||", "if c.e.delay() >= 0 ||", "./election"),
 	one("clean-end-taken-on-trust", "every end of a leader is taken for a clean one", mirror,
