@@ -52,7 +52,9 @@ func runInHub(ctx context.Context, args []string, out, diag io.Writer) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGINT}
 	runtime.LockOSThread() // with whose end the signal would come
 	defer runtime.UnlockOSThread()
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Run(); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil {
 		return fmt.Errorf("in a network namespace: %w", err)
 	}
 	return nil

@@ -18,8 +18,8 @@ import (
 
 // The tests' program is that of members, nodes and the janitor too.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 4 && os.Args[1] == "real" {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	if len(os.Args) > 2 && os.Args[1] == "real" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		err := real.Run(ctx, os.Args[2:], os.Stdout, os.Stderr)
 		stop()
 		if err != nil {
@@ -39,7 +39,7 @@ func TestRun(t *testing.T) {
 	temp, dir := t.TempDir(), t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	var out, diag bytes.Buffer
-	args := strings.Fields("-for 12s -members 1 -nodes 3 -seed 7 -json -report " + dir)
+	args := strings.Fields("-for 12s -members 1 -nodes 3 -seed 7 -network proxies -json -report " + dir)
 	if err := real.Run(t.Context(), args, &out, &diag); err != nil {
 		t.Fatalf("%v\n%s", err, &diag)
 	}
@@ -100,6 +100,7 @@ func TestBadFlags(t *testing.T) {
 	for args, names := range map[string]string{
 		"-for 0s":            "-for 0s",
 		"-nodes 1":           "-nodes 1",
+		"-network wires":     `-network "wires"`,
 		"-nodes 27":          "-nodes 27",
 		"-members 2":         "-members 2",
 		"-ttl 1s":            "-ttl 1s",
