@@ -80,7 +80,9 @@ func TestLeadTellsALossAlsoWhileItsLeaseIsClosed(t *testing.T) {
 		if err := <-result; !errors.Is(err, election.ErrLost) {
 			t.Errorf("Lead returned %v, want %v", err, election.ErrLost)
 		}
-		<-closed
+		if err := <-closed; err != nil {
+			t.Logf("close: %v", err) // it may have found the store out of reach
+		}
 		if err := term.Resign(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -196,7 +196,7 @@ func TestSessionThatIsOpenedWhileTheLeaseIsClosedIsClosedToo(t *testing.T) {
 		p := joinWith(t, store, lease.Config{Engine: answeredLate{watched}})
 		must(t)(p.Record("/t/a", "1"))
 		synctest.Wait()
-		if err := p.Lease.Close(context.Background()); err != nil {
+		if err := p.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if opened, closed := watched.opened.Load(), watched.closed.Load(); p.Session() != "" || opened == 0 || opened != closed {

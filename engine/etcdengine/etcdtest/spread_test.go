@@ -14,6 +14,8 @@ import (
 	"github.com/singleton-go/singleton/engine/etcdengine/etcdtest"
 )
 
+const spreadUnits = 100
+
 // A shift is who works on which unit. None may be worked on by two.
 type shift struct {
 	t    *testing.T
@@ -38,14 +40,14 @@ func (s *shift) work(ctx context.Context, node string) error {
 }
 
 // join starts a process that runs all units; stop stops it.
-func (s *shift) join(m *etcdtest.Member, node string, units int) (stop func()) {
+func (s *shift) join(m *etcdtest.Member, node string) (stop func()) {
 	s.t.Helper()
 	rt, err := singleton.New(etcdengine.New(dial(s.t, m, nil)), singleton.Config{
 		Prefix: prefix, Node: node, Timing: discovery.Timing{TTL: 4 * time.Second}, Spread: true,
 	})
 	try(s.t, err)
 	var all []singleton.Unit
-	for i := range units {
+	for i := range spreadUnits {
 		runner := singleton.RunnerFunc(func(ctx context.Context) error { return s.work(ctx, node) })
 		all = append(all, singleton.Worker("unit-"+strconv.Itoa(i), runner))
 	}
@@ -63,7 +65,7 @@ func (s *shift) join(m *etcdtest.Member, node string, units int) (stop func()) {
 }
 
 // awaitSpread waits until the units of a cluster are led by so many nodes, which lead the same number, give or take one.
-func awaitSpread(t *testing.T, m *etcdtest.Member, units, nodes int) {
+func awaitSpread(t *testing.T, m *etcdtest.Member, nodes int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -71,7 +73,7 @@ func awaitSpread(t *testing.T, m *etcdtest.Member, units, nodes int) {
 	for c, err := range open(t, m, discovery.Config{Observer: true}).Observe(ctx) {
 		try(t, err)
 		clear(led)
-		total, low, high := 0, units, 0
+		total, low, high := 0, spreadUnits, 0
 		for _, e := range c.Elections {
 			if e.Leader != (discovery.Candidate{}) {
 				led[e.Leader.Session]++
@@ -80,25 +82,24 @@ func awaitSpread(t *testing.T, m *etcdtest.Member, units, nodes int) {
 		for n := range maps.Values(led) {
 			total, low, high = total+n, min(low, n), max(high, n)
 		}
-		if len(led) == nodes && total == units && high-low <= 1 {
+		if len(led) == nodes && total == spreadUnits && high-low <= 1 {
 			return
 		}
 	}
-	t.Fatalf("the nodes lead %v, want %d units spread over %d nodes", led, units, nodes)
+	t.Fatalf("the nodes lead %v, want %d units spread over %d nodes", led, spreadUnits, nodes)
 }
 
 func TestUnitsSpreadOverFiveNodes(t *testing.T) {
 	t.Parallel()
-	const units = 100
 	m := start(t)
 	s := &shift{t: t, busy: map[string]string{}}
-	s.join(m, "0", units)
-	awaitSpread(t, m, units, 1)
-	s.join(m, "1", units)
-	s.join(m, "2", units)
-	stop := s.join(m, "3", units)
-	s.join(m, "4", units)
-	awaitSpread(t, m, units, 5)
+	s.join(m, "0")
+	awaitSpread(t, m, 1)
+	s.join(m, "1")
+	s.join(m, "2")
+	stop := s.join(m, "3")
+	s.join(m, "4")
+	awaitSpread(t, m, 5)
 	stop()
-	awaitSpread(t, m, units, 4)
+	awaitSpread(t, m, 4)
 }
