@@ -2,15 +2,19 @@ package main
 
 import (
 	"io"
+	"sync"
 	"time"
 )
 
 // A courier writes for those who must not wait for a reader: a leader whose terminal is frozen, or whose pipe nobody reads, is one
 // that can't be moved. What finds no room is lost, which is what becomes of it anyway.
 type courier struct {
-	w     io.Writer
-	lines chan []byte
-	done  chan struct{}
+	w    io.Writer
+	done chan struct{}
+
+	mu     sync.Mutex
+	lines  chan []byte
+	closed bool
 }
 
 const (
@@ -31,6 +35,11 @@ func newCourier(w io.Writer) *courier {
 
 // Write implements [io.Writer]. It takes one line, and never fails.
 func (c *courier) Write(line []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return len(line), nil
+	}
 	select {
 	case c.lines <- append([]byte(nil), line...):
 	default:
@@ -38,9 +47,12 @@ func (c *courier) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// close waits for what was written, for a moment. Nobody may write any more.
+// close waits for what was written, for a moment. What is written from now on is lost.
 func (c *courier) close() {
+	c.mu.Lock()
+	c.closed = true
 	close(c.lines)
+	c.mu.Unlock()
 	select {
 	case <-c.done:
 	case <-time.After(courierLimit):
