@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -82,9 +83,10 @@ func TestCommandThatHasEndedByItselfIsNotRunAgain(t *testing.T) {
 			t.Parallel()
 			url, out := directory(t), newLines()
 			p := launch(t, nil, out, "run", once, "--name", "a", "--grace", "2s", "--engine", url, "--",
-				"sh", "-c", `(trap '' TERM; echo left behind; exec sleep 1000) & sleep 0.1; echo run; exit 3`)
+				"sh", "-c", `(trap '' TERM; echo left behind; exec sleep 1000) & sleep 0.5; echo run $$; exit 3`)
 			out.await(t, "run")
 			out.await(t, "left behind")
+			awaitBuried(t, out.String())
 			if _, stderr, err := call(t, "resign", "a", "--engine", url); err != nil {
 				t.Errorf("resign: %v %s", err, stderr)
 			}
@@ -92,6 +94,21 @@ func TestCommandThatHasEndedByItselfIsNotRunAgain(t *testing.T) {
 				t.Errorf("exit code %d, want the command's; it said %q", code, out.String())
 			}
 		})
+	}
+}
+
+// awaitBuried waits until the shim has taken note of the end of the command, which says its number after "run".
+func awaitBuried(t *testing.T, said string) {
+	t.Helper()
+	var pid int
+	if _, err := fmt.Sscanf(said[strings.Index(said, "run"):], "run %d", &pid); err != nil {
+		t.Fatal(err)
+	}
+	for syscall.Kill(pid, 0) == nil {
+		if t.Context().Err() != nil {
+			t.Fatal("the command has not ended")
+		}
+		time.Sleep(5 * time.Millisecond) // it is the shim's child, and tells nobody else
 	}
 }
 
