@@ -27,7 +27,6 @@ type instance struct {
 	run       *run     // from the beginning of a term to its end
 	trouble   *trouble // nil until it fails
 	halt      *halt
-	quit      chan struct{} // closed with halt; nil while the unit has never been through with the queue
 }
 
 // A halt is a unit that is told to stop.
@@ -44,6 +43,7 @@ type trouble struct {
 	err      error // the last one
 	at       time.Time
 	backoff  backoff
+	quit     chan struct{} // closed with halt
 }
 
 func newInstance(rt *Runtime, u Unit) *instance {
@@ -78,8 +78,8 @@ func (in *instance) stop(reason error, remove bool) *halt {
 	}
 	h := &halt{reason: reason, remove: remove, stuck: make(chan struct{}), done: make(chan struct{})}
 	in.halt = h
-	if in.quit != nil {
-		close(in.quit)
+	if in.trouble != nil {
+		close(in.trouble.quit)
 	}
 	switch {
 	case in.ended:
@@ -122,17 +122,13 @@ func (in *instance) set(s State) {
 	in.reg.Set(s, token)
 }
 
-// willWait makes what wakes the unit when it is told to stop.
-func (in *instance) willWait() {
-	if in.quit == nil {
-		in.quit = make(chan struct{})
-	}
-}
-
 // fail notes what went wrong in the runner.
 func (in *instance) fail(err error) {
 	if in.trouble == nil {
-		in.trouble = &trouble{}
+		in.trouble = &trouble{quit: make(chan struct{})}
+		if in.halt != nil {
+			close(in.trouble.quit)
+		}
 	}
 	in.trouble.failures++
 	in.trouble.err, in.trouble.at = err, time.Now()

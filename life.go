@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -79,7 +80,6 @@ func (in *instance) pending() stage {
 	if err != nil { // the program stands in this election by itself, or has closed the discovery
 		in.fail(err)
 		in.set(Error)
-		in.willWait()
 		return (*instance).barred
 	}
 	in.candidate, in.queued = c, true
@@ -137,7 +137,9 @@ func (in *instance) ready() stage {
 		r.publishKept()
 	}
 	in.mu.Unlock()
-	r.log.Info("unit ready")
+	if r.log.Enabled(r.ctx, slog.LevelInfo) { // where it isn't, the stack of a runner that only waits stays small
+		r.log.Info("unit ready")
+	}
 	return in.call(func() error { return in.unit.runner.Run(r.ctx) }, (*instance).over)
 }
 
@@ -225,7 +227,7 @@ func (in *instance) resting() stage {
 	defer rest.Stop()
 	select {
 	case <-rest.C:
-	case <-in.quit:
+	case <-in.trouble.quit:
 	}
 	return (*instance).pending
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/singleton-go/singleton/discovery"
@@ -19,11 +20,7 @@ type run struct {
 	ctx  context.Context //nolint:containedctx // the runner's own
 	end  context.CancelCauseFunc
 
-	late    context.Context //nolint:containedctx // ends with the budget
-	tooLate context.CancelCauseFunc
-
-	returned chan struct{} // closed when the runner has returned for good
-	drained  chan struct{} // closed when nobody watches over that any more
+	watched sync.WaitGroup // of the goroutine that watches over the runner's end
 
 	// Of the goroutine that has the instance.
 	next    stage // what follows the part of the runner that is being called
@@ -32,29 +29,31 @@ type run struct {
 	reason  error // for Shutdown
 
 	// Under the mutex of the instance.
-	ready     bool // Run was called
-	finished  bool // Run returned nil by itself
-	broke     bool // the runner failed or panicked
+	ready     bool          // Run was called
+	finished  bool          // Run returned nil by itself
+	broke     bool          // the runner failed or panicked
+	returned  bool          // for good
+	awaited   chan struct{} // closed then; nil until somebody waits for it
 	deadline  time.Time
 	stuck     bool
-	kept      []Endpoint // to be published when the unit is ready
+	tooLate   context.CancelCauseFunc // of Shutdown's context; nil while there is none
+	kept      []Endpoint              // to be published when the unit is ready
 	published []*discovery.Publication
 }
 
 // begin makes the run of a term. It needs mu.
 func (in *instance) begin(t election.Term) {
-	r := &run{in: in, term: t, returned: make(chan struct{}), drained: make(chan struct{})}
-	base := in.rt.ctx
+	r := &run{in: in, term: t}
 	if t.Token() == 0 {
 		r.log = in.rt.log.With("unit", in.name)
+		r.ctx, r.end = context.WithCancelCause(context.WithValue(in.rt.ctx, runKey{}, r))
 	} else {
-		base, r.log = t.Context(), in.rt.log.With("unit", in.name, "token", t.Token())
+		r.log = in.rt.log.With("unit", in.name, "token", t.Token())
+		r.ctx, r.end = context.WithValue(t.Context(), runKey{}, r), t.Stop
 	}
-	r.ctx, r.end = context.WithCancelCause(context.WithValue(base, runKey{}, r))
-	r.late, r.tooLate = context.WithCancelCause(context.WithoutCancel(r.ctx))
+	r.watched.Add(1)
 	context.AfterFunc(r.ctx, r.drain)
 	in.run = r
-	in.willWait()
 }
 
 // logWith returns the logger, with the stack of a panic.
@@ -67,21 +66,29 @@ func (r *run) logWith(err error) *slog.Logger {
 
 // finish says that the runner has returned for good.
 func (r *run) finish() {
-	close(r.returned)
-	<-r.drained
-	r.tooLate(nil)
+	r.in.mu.Lock()
+	r.returned = true
+	if r.awaited != nil {
+		close(r.awaited)
+	}
+	r.in.mu.Unlock()
+	r.watched.Wait()
 }
 
 // drain watches over the runner from the end of its context until it has returned.
 func (r *run) drain() {
-	defer close(r.drained)
-	timer := time.NewTimer(time.Until(r.budget()))
+	defer r.watched.Done()
+	budget := r.budget()
+	returned := r.told()
+	if returned == nil {
+		return
+	}
+	timer := time.NewTimer(time.Until(budget))
 	defer timer.Stop()
-	r.told()
 	lost := r.term.Lost()
 	for {
 		select {
-		case <-r.returned:
+		case <-returned:
 			return
 		case <-lost:
 			lost = nil
@@ -93,14 +100,19 @@ func (r *run) drain() {
 	}
 }
 
-// told shows that the runner was told to stop, unless it has ended by itself. From here on nobody shall call the service.
-func (r *run) told() {
+// told shows that the runner was told to stop, unless it has ended by itself. From here on nobody shall call the service. It
+// returns what is closed when the runner has returned; nil where that is so already.
+func (r *run) told() (returned <-chan struct{}) {
 	r.in.mu.Lock()
 	r.withdraw()
 	broke, finished := r.broke, r.finished
 	if !broke {
 		r.in.set(Stopping)
 	}
+	if !r.returned {
+		r.awaited = make(chan struct{})
+	}
+	returned = r.awaited
 	r.in.mu.Unlock()
 	switch cause := context.Cause(r.ctx); {
 	case broke || finished:
@@ -109,6 +121,7 @@ func (r *run) told() {
 	default:
 		r.log.Info("unit stops", "reason", cause)
 	}
+	return returned
 }
 
 // budget returns when the runner must have returned: the grace time after its context has ended, but no later than the drain
@@ -133,9 +146,11 @@ func (r *run) grace() time.Duration { return cmp.Or(r.in.unit.options().grace, r
 
 // outlasts names a runner that has not returned within its budget. A loss after that changes nothing any more.
 func (r *run) outlasts() {
-	r.tooLate(context.DeadlineExceeded)
 	r.in.mu.Lock()
 	r.stuck = true
+	if r.tooLate != nil {
+		r.tooLate(context.DeadlineExceeded)
+	}
 	if h := r.in.halt; h != nil {
 		r.tell(h)
 	}
@@ -153,7 +168,11 @@ func (r *run) tell(h *halt) {
 	}
 }
 
-// shutdownContext has the values of the runner's context, and ends with the budget.
+// shutdownContext has the values of the runner's context, and ends with the budget, which a loss may shorten still.
 func (r *run) shutdownContext() (context.Context, context.CancelFunc) {
-	return context.WithDeadline(r.late, r.budget())
+	late, tooLate := context.WithCancelCause(context.WithoutCancel(r.ctx))
+	r.in.mu.Lock()
+	r.tooLate = tooLate
+	r.in.mu.Unlock()
+	return context.WithDeadline(late, r.budget())
 }

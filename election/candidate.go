@@ -56,7 +56,7 @@ func (c *Candidate) Leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.e.l.Timing().CallTimeout)
 	defer cancel()
 	if t := c.stopLooking(); t != nil {
-		t.end(ErrResigned)
+		t.stop(ErrResigned)
 		t.release(ctx)
 	}
 	c.claim.Leave(ErrResigned)

@@ -125,7 +125,7 @@ func (e *Election) Lead(ctx context.Context, fn func(ctx context.Context, term T
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { t.end(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { t.Stop(context.Cause(ctx)) })
 	defer func() {
 		stop()
 		if lost := t.lost(); lost != nil {

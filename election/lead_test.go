@@ -173,9 +173,29 @@ func TestTermOfASessionThatWasLostEndsAndTheOldTermHarmsNotTheNew(t *testing.T) 
 	})
 }
 
+func TestTermThatIsStoppedIsHeldUntilItIsResigned(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		m := join(t, store, "m")
+		term, err := m.in().Campaign(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		enough := errors.New("enough")
+		term.Stop(enough)
+		term.Stop(errors.New("once more"))
+		if cause := context.Cause(term.Context()); !errors.Is(cause, enough) || term.Check() != nil {
+			t.Errorf("the context ended with %v and the term with %v, want %v and nothing", cause, term.Check(), enough)
+		}
+		if err := term.Resign(t.Context()); err != nil || term.Check() == nil {
+			t.Errorf("resigned with %v, and then the term is held: %v", err, term.Check() == nil)
+		}
+	})
+}
+
 func TestZeroTermIsNobodys(t *testing.T) {
 	t.Parallel()
 	var term election.Term
+	term.Stop(nil)
 	if term.Token() != 0 || term.Election() != "" || !term.Since().IsZero() || term.Context().Err() != nil || term.Lost() != nil {
 		t.Errorf("the zero term is %+v", term)
 	}

@@ -138,10 +138,12 @@ func (t Term) Resign(ctx context.Context) error {
 	return t.t.c.Leave(ctx)
 }
 
-// end tells the leader to stop. The term is held still.
-func (t Term) end(cause error) { t.t.end(cause) }
-
-func (t *term) end(cause error) { t.stop(cause) }
+// Stop tells the leader to stop: the term's context ends, with this cause. The term is held until it is resigned, or lost.
+func (t Term) Stop(cause error) {
+	if t.t != nil {
+		t.t.stop(cause)
+	}
+}
 
 // release notes that the work under the term has stopped, where a successor cares.
 func (t *term) release(ctx context.Context) {

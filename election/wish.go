@@ -157,6 +157,10 @@ func (a *asker) withdraw() {
 // follow does what a wish to the term's leader asks for, also while that is on its way out for another reason. The candidate's
 // mutex is held.
 func (t *term) follow() {
+	if !t.c.e.l.Wished(t.c.e.name) {
+		t.patience.stop()
+		return
+	}
 	v := t.c.e.l.Look(t.c.e.name)
 	w, ok := readWish(v.Wish)
 	if !ok || w.State == refused || len(v.Candidates) == 0 || v.Candidates[0].Created != t.token {
@@ -179,7 +183,7 @@ func (t *term) follow() {
 		w.Token = t.token
 		t.answer(v.Wish, w, adopted, "")
 	case w.To == "" || wanted == 1:
-		t.end(fmt.Errorf("%w by %s", ErrAsked, w.By))
+		t.stop(fmt.Errorf("%w by %s", ErrAsked, w.By))
 	case t.patience.rang:
 		t.answer(v.Wish, w, refused, fmt.Sprintf("the candidates ahead of the wanted one did not make way; first is session %s",
 			v.Candidates[1].Session))
@@ -211,6 +215,9 @@ func (t *term) answer(e *lease.Entry, w wishRecord, state, reason string) {
 
 // makeWay gives up a place ahead of the candidate that an adopted wish names. The candidate's mutex is held.
 func (c *Candidate) makeWay() {
+	if !c.e.l.Wished(c.e.name) {
+		return
+	}
 	v := c.e.l.Look(c.e.name)
 	w, ok := readWish(v.Wish)
 	if !ok || w.State != adopted || w.To == "" || len(v.Candidates) == 0 || v.Candidates[0].Created != w.Token {

@@ -124,12 +124,24 @@ func (l *Lease) announce() {
 		for _, fn := range l.takeFlagged() {
 			fn()
 		}
+		l.announced()
 	}
+}
+
+// announced lets those go on who have waited for what was announced to be done.
+//
+//nolint:contextcheck,nolintlint // calls end with their session; it is callers in other packages that would be named
+func (l *Lease) announced() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.announcing = false
+	l.pump()
 }
 
 func (l *Lease) takeFlagged() []func() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.announcing = true
 	fns := make([]func(), 0, len(l.flagged)+len(l.awake))
 	for _, s := range l.flagged {
 		s.flagged = false

@@ -12,14 +12,18 @@ func (c *Claim) Hold(parent context.Context) (ctx context.Context, token uint64,
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.review()
-	if !c.wanted || c.again || c.token != 0 || !l.heads(c) || l.remaining() <= 0 {
+	if !c.wanted || c.again || c.token != 0 || !l.heads(c) {
+		return nil, 0, false
+	}
+	left := l.review()
+	if left <= 0 {
 		return nil, 0, false
 	}
 	ctx, c.cancel = context.WithCancelCause(parent)
 	c.token = c.created
-	l.running++
-	l.review()
+	if l.running++; l.running == 1 {
+		l.setStop(left)
+	}
 	return ctx, c.token, true
 }
 

@@ -75,6 +75,8 @@ type Lease struct {
 	all     []*Subscription
 	flagged []*Subscription
 	awake   []*Claim // whose owners are to be called, as those of subscriptions
+
+	announcing bool // they are being called
 }
 
 // Start begins to mirror the store. A session is opened when the first claim is made.

@@ -50,6 +50,30 @@ func TestRecordAfterAnotherIsCreatedAfterItInEverySession(t *testing.T) {
 	})
 }
 
+// Whoever wins thousands of elections has thousands of records to change, and both take time.
+func TestRecordsAreWrittenBehindElectionsThatAreBeingWon(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p := join(t, store)
+		done := make(chan struct{})
+		first := true
+		must(t)(p.Candidate("m", "p", func() {
+			if first {
+				first = false
+				<-done // the owners of many claims are busy
+			}
+		}))
+		synctest.Wait()
+		must(t)(p.Record("/t/a", "1"))
+		synctest.Wait()
+		if got := p.creations(); len(got) != 1 {
+			t.Errorf("while elections are won these were created: %v, want the candidate alone", got)
+		}
+		close(done)
+		synctest.Wait()
+		mustHave(t, store, "/t/", "/t/a")
+	})
+}
+
 func TestRecordThatWaitsForAnotherCanBeLeft(t *testing.T) {
 	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
 		p := join(t, store)

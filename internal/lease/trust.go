@@ -19,18 +19,24 @@ func (l *Lease) trust(now moment) time.Duration {
 func (l *Lease) remaining() time.Duration { return l.trust(l.clock.now()) }
 
 // review reads the clocks, and ends all holds when the stop line has passed, without any answer of the store; else it sets the
-// timer for it. Suspension brings the stop line nearer, and proofs move it on: the timer finds out when it comes. It needs mu.
-func (l *Lease) review() {
-	if l.running == 0 || l.gen == nil {
-		return
-	}
+// timer for it. It returns for how long from now on the stop line is away; not positive means that it has passed. Suspension
+// brings the stop line nearer, and proofs move it on: the timer finds out when it comes. It needs mu.
+func (l *Lease) review() (left time.Duration) {
 	now := l.clock.now()
-	left := l.trust(now)
-	if left <= 0 {
+	left = l.trust(now)
+	switch {
+	case l.running == 0 || l.gen == nil:
+	case left <= 0:
 		l.endHolds(fmt.Errorf("%w: the last renewal that succeeded was sent %v ago, the store's last news are as of %v ago",
 			ErrLost, l.gen.renewed.elapsed(now).Round(time.Millisecond), l.marked.elapsed(now).Round(time.Millisecond)))
-		return
+	default:
+		l.setStop(left)
 	}
+	return left
+}
+
+// setStop sets the timer for the stop line. It needs mu.
+func (l *Lease) setStop(left time.Duration) {
 	if l.stop == nil {
 		l.stop = time.AfterFunc(left, l.stopLine)
 		return
@@ -41,8 +47,7 @@ func (l *Lease) review() {
 // prolong notes a proof of trust. It revives nothing: what has passed the stop line before is ended first. Those who wait at
 // the head of a queue for trust to come back are told. It needs mu.
 func (l *Lease) prolong(note func()) {
-	l.review()
-	before := l.remaining()
+	before := l.review()
 	note()
 	if before <= 0 && l.remaining() > 0 {
 		l.flagHeads()

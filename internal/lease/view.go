@@ -29,6 +29,14 @@ func (l *Lease) Look(election string) View {
 	return v
 }
 
+// Wished says whether there is a wish for an election. Few have one, and of those alone the whole view is needed.
+func (l *Lease) Wished(election string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.queues[election]
+	return q != nil && q.more != nil && len(q.more.wishes) > 0
+}
+
 func entries(list []entry) []Entry {
 	var all []Entry
 	for _, e := range list {

@@ -54,14 +54,16 @@ var all = []fault{
 	one("stop-line-late", "the stop line's timer is set for twice the time", trust,
 		"l.stop.Reset(left)", "l.stop.Reset(2 * left)", leaseTests),
 	one("late-proof-revives", "a proof after the stop line goes on with the term", trust,
-		"l.review()\n\tbefore :=", "before :=", leaseTests),
+		"before := l.review()", "before := l.remaining()", leaseTests),
 	one("suspension-ignored", "the time that the machine slept does not count", "internal/lease/moment.go",
 		" + max(0, now.asleep-m.asleep)", "", leaseTests),
 	one("hold-without-trust", "a term begins also after the stop line", hold,
-		" || l.remaining() <= 0 {", " {", leaseTests),
+		"left := l.review()\n\tif left <= 0 {", "left := l.review()\n\tif false {", leaseTests),
+	one("stop-line-unset", "a term begins without a timer for the stop line", hold,
+		"if l.running++; l.running == 1 {", "if l.running++; l.running < 1 {", leaseTests),
 
 	one("release-when-told", "the record goes when the runner is told to stop, and not when it has returned", "election/election.go",
-		"func() { t.end(context.Cause(ctx)) })", "func() { _ = t.Resign(ctx) })", "./election"),
+		"func() { t.Stop(context.Cause(ctx)) })", "func() { _ = t.Resign(ctx) })", "./election"),
 	{
 		name: "release-at-loss", does: "the record of a term that was lost goes while its runner drains",
 		edits: []edit{
