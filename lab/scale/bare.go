@@ -14,6 +14,9 @@ import (
 // bare is a client without any election: it creates as many keys on a lease, and watches all of them. What it counts as ready is,
 // in the first process, the keys it has created, and in the others the deletes that the watch has shown. It is what nothing on
 // this store can be faster than, one transaction for each key.
+//
+// What ends with the lease is what ends with a session of this library's: behind each of these keys there is another, out of sight of
+// the watch and written when all that are counted have been, as the record of a unit is behind its candidate.
 type bare struct {
 	client *clientv3.Client
 	role   role
@@ -42,7 +45,7 @@ func (b *bare) open(ctx context.Context) error {
 		for range alive { // a channel that nobody reads is logged about
 		}
 	})
-	events := b.client.Watch(ctx, prefix+"/", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	events := b.client.Watch(ctx, bareQueues, clientv3.WithPrefix(), clientv3.WithCreatedNotify())
 	<-events
 	b.wg.Go(func() { b.watch(events) })
 	return nil
@@ -60,8 +63,8 @@ func (b *bare) watch(events clientv3.WatchChan) {
 }
 
 func (b *bare) start(ctx context.Context) error {
-	return crowd(ctx, b.role.Units, func(ctx context.Context, i int) error {
-		key := fmt.Sprintf("%s/%s/%d", prefix, unitName(i), b.role.Index)
+	err := crowd(ctx, b.role.Units, func(ctx context.Context, i int) error {
+		key := b.candidate(i)
 		_, err := b.client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).
 			Then(clientv3.OpPut(key, "candidate", clientv3.WithLease(b.lease))).Commit()
 		if err == nil && b.role.Index == 0 {
@@ -69,10 +72,25 @@ func (b *bare) start(ctx context.Context) error {
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return crowd(ctx, b.role.Units, func(ctx context.Context, i int) error {
+		key := fmt.Sprintf("%s/worker/%s/%d", prefix, unitName(i), b.role.Index)
+		_, err := b.client.Put(ctx, key, "record", clientv3.WithLease(b.lease))
+		return err
+	})
+}
+
+// bareQueues is where the keys are that are watched.
+const bareQueues = prefix + "/election/"
+
+func (b *bare) candidate(i int) string {
+	return fmt.Sprintf("%s%s/%d", bareQueues, unitName(i), b.role.Index)
 }
 
 func (b *bare) change(ctx context.Context, times int) error {
-	key := fmt.Sprintf("%s/%s/%d", prefix, unitName(b.role.Units-1), b.role.Index)
+	key := b.candidate(b.role.Units - 1)
 	for range times {
 		if _, err := b.client.Delete(ctx, key); err != nil {
 			return err

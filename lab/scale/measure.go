@@ -247,8 +247,12 @@ func (t *trial) leader() (leader *child, others []*child, err error) {
 
 // queue is where the candidates of one unit stand.
 func (t *trial) queue(i int) string {
-	if t.f.Kind == "singleton" {
+	switch t.f.Kind {
+	case "singleton":
 		return "election/" + prefix + "/singleton/worker/" + unitName(i) + "/"
+	case "bare":
+		return bareQueues + unitName(i) + "/"
+	default:
+		return prefix + "/" + unitName(i) + "/"
 	}
-	return prefix + "/" + unitName(i) + "/"
 }
