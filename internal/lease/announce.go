@@ -86,9 +86,12 @@ func (l *Lease) wakeAnnouncer() {
 	}
 }
 
-// flagQueue announces a change to an election to all who want to know of it.
+// flagQueue announces a change to an election to all who want to know of it. For the own candidate that is at the head, and where
+// there may be a wish to make way for. Thousands that wait sleep through what others do.
 func (l *Lease) flagQueue(election string, q *queue) {
-	l.flagClaim(q.own)
+	if q.heads() || q.more != nil {
+		l.flagClaim(q.own)
+	}
 	l.flagClaim(l.claims.at(spot{wish, election}))
 	if q.more == nil {
 		return

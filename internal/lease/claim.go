@@ -64,8 +64,9 @@ func newBonds() bonds {
 // theWish is the last part of the key of each wish, so that there is no more than one for an election.
 const theWish = "ask"
 
-// Candidate claims a place in the queue of this election. The value is the candidate's ID. See [Subscription] for changed,
-// which is called after changes to this election and to the trust in the session. [Lease.Close] ends a claim that isn't held.
+// Candidate claims a place in the queue of this election. The value is the candidate's ID. See [Subscription] for changed, which is
+// called at the head of the queue after changes to this election and to the trust in the session, and elsewhere only while
+// there is a wish. [Lease.Close] ends a claim that isn't held.
 func (l *Lease) Candidate(election, value string, changed func()) (*Claim, error) {
 	return l.claim(spot{candidate, election}, value, changed)
 }

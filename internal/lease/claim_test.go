@@ -113,6 +113,41 @@ func TestCandidateIsToldWhenItsRecordIsKnownToBeItsOwn(t *testing.T) {
 	})
 }
 
+// With many candidates for many elections, what each of them is called for is what a takeover costs all others.
+func TestCandidateIsToldOfWhatConcernsIt(t *testing.T) {
+	inBubble(t, func(t *testing.T, store *ramengine.Engine) {
+		p1, p2, p3, p4 := join(t, store), join(t, store), join(t, store), join(t, store)
+		first := p1.candidate("m")
+		synctest.Wait()
+		var asked *lease.Claim
+		told := 0
+		c := must(t)(p2.Candidate("m", "id", func() { told++ }))
+		synctest.Wait()
+		third := p3.candidate("m")
+		synctest.Wait()
+		for _, step := range []struct {
+			what string
+			do   func()
+			want bool
+		}{
+			{"another queued behind it", func() { p4.candidate("m") }, false},
+			{"the third left", func() { third.Leave(nil) }, false},
+			{"there was a wish", func() { asked = must(t)(p3.Wish("m", "w", "w", nil)) }, true},
+			{"the wish was withdrawn", func() { asked.Leave(nil) }, true},
+			{"the first left", func() { first.Leave(nil) }, true},
+			{"another queued behind it at the head", func() { p3.candidate("m") }, true},
+		} {
+			told = 0
+			step.do()
+			synctest.Wait()
+			if (told > 0) != step.want {
+				t.Errorf("%s: it was told %d times, and should have been told: %v", step.what, told, step.want)
+			}
+		}
+		c.Leave(nil)
+	})
+}
+
 // The watch comes on another way than the replies, and may be behind.
 func TestNewCandidacyIsNotHarmedByALateSightOfTheOldOne(t *testing.T) {
 	inBubble(t, func(t *testing.T, store *ramengine.Engine) {

@@ -70,7 +70,7 @@ func (c *Claim) held() bool { return c.token != 0 && c.wanted }
 
 func (l *Lease) heads(c *Claim) bool {
 	q := l.queues[c.of]
-	return c.created != 0 && q != nil && len(q.candidates) > 0 && q.candidates[0].created == c.created
+	return q != nil && q.own == c && q.heads()
 }
 
 // endHolds ends the context of every hold with this cause.

@@ -125,6 +125,11 @@ func (q *queue) clear() {
 	}
 }
 
+// heads says whether this process's own candidacy is at the head.
+func (q *queue) heads() bool {
+	return q.own != nil && q.own.created != 0 && len(q.candidates) > 0 && q.candidates[0].created == q.own.created
+}
+
 // idle says whether nothing is left to be known, and lets go of what is no longer needed.
 func (q *queue) idle() bool {
 	if m := q.more; m != nil && len(m.wishes) == 0 && len(m.released) == 0 && len(m.subs) == 0 {

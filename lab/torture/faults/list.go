@@ -34,7 +34,7 @@ const (
 	leaseTests = "./internal/lease"
 	storeTests = "./engine/ramengine"
 
-	isHead = "return c.created != 0 && q != nil && len(q.candidates) > 0 && q.candidates[0].created == c.created"
+	isHead = "return q.own != nil && q.own.created != 0 && len(q.candidates) > 0 && q.candidates[0].created == q.own.created"
 )
 
 // all are the faults, in the order of the docs.
@@ -73,10 +73,10 @@ var all = []fault{
 		tests: []string{leaseTests},
 	},
 
-	one("unconfirmed-leader", "the answer to the creation is enough to lead where the watch shows nobody before it", hold,
-		isHead, "return c.created != 0 && (q == nil || len(q.candidates) == 0 || q.candidates[0].created >= c.created)", leaseTests),
-	one("any-place-leads", "the own record is not compared with the head of the queue", hold,
-		isHead, "return c.created != 0 && q != nil && len(q.candidates) > 0", leaseTests),
+	one("unconfirmed-leader", "the answer to the creation is enough to lead where the watch shows nobody before it", mirror,
+		isHead, "return q.own != nil && q.own.created != 0 && (len(q.candidates) == 0 || q.candidates[0].created >= q.own.created)", leaseTests),
+	one("any-place-leads", "the own record is not compared with the head of the queue", mirror,
+		isHead, "return q.own != nil && q.own.created != 0 && len(q.candidates) > 0", leaseTests),
 	one("adopted-from-watch", "a record is adopted because the watch shows it", own,
 		"\tl.checkGone(c)\n\tl.settle(c)\n}\n\n// sweep",
 		"\tif c.created == 0 && c.wanted && c.token == 0 {\n\t\tc.created, c.known = e.created, l.age()\n\t}\n"+
@@ -111,7 +111,7 @@ var all = []fault{
 			{file: mirror, old: "created: r.Created}\n", new: "created: r.Created, read: time.Now()}\n"},
 			{file: mirror, old: "\t\"strings\"\n", new: "\t\"strings\"\n\t\"time\"\n"},
 			{
-				file: hold, old: isHead,
+				file: hold, old: "return q != nil && q.own == c && q.heads()",
 				new: "if c.created == 0 || q == nil {\n\t\treturn false\n\t}\n\tfor _, e := range q.candidates {\n" +
 					"\t\tif e.created == c.created {\n\t\t\treturn true\n\t\t}\n" +
 					"\t\tif now := l.clock.now().at; now.Sub(e.read) < l.cfg.Timing.TTL {\n\t\t\treturn false\n\t\t}\n\t}\n\treturn false",
