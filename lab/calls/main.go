@@ -47,7 +47,7 @@ func runLoad(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags.DurationVar(&o.length, "for", defaultLength, "how long")
 	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "TTL of the sessions; etcd grants no less than 2 s")
 	asJSON := flags.Bool("json", false, "print JSON")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
 	}
 	if o.rate < 2 || o.ttl < defaultTTL || o.length < 8*o.ttl {
@@ -70,7 +70,7 @@ func runBench(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags.SetOutput(diag)
 	n := flags.Int("n", 20_000, "calls measured of each kind")
 	asJSON := flags.Bool("json", false, "print JSON")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
 	}
 	if *n < 1 {

@@ -25,7 +25,7 @@ func run(ctx context.Context, args []string, out, diag io.Writer) error {
 	n := flags.Int("n", 10_000, "how many elections")
 	rounds := flags.Int("rounds", 5, "how often each is measured; the median counts")
 	asJSON := flags.Bool("json", false, "print JSON")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
 	}
 	if *n < 1 || *rounds < 1 {

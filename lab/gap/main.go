@@ -29,7 +29,7 @@ func run(ctx context.Context, args []string, out, diag io.Writer) error {
 	slow := flags.Int("slow", 5, "changes measured where one takes as long as a lease")
 	only := flags.String("only", "", "measure the contenders whose name has this `text`")
 	asJSON := flags.Bool("json", false, "print JSON")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
 	}
 	if *rounds < 1 || *slow < 1 {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -29,9 +30,10 @@ func TestRun(t *testing.T) {
 
 func TestBadFlags(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-n", "0"}, {"-slow", "-1"}, {"-nope"}} {
-		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
-			t.Errorf("%s: accepted", args)
+	for _, args := range [][]string{{"-n", "0"}, {"-slow", "-1"}, {"-nope"}, {"extra"}} {
+		err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), args[len(args)-1]) {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ func run(ctx context.Context, args []string, out, diag io.Writer) error {
 	rounds := flags.Int("n", 200, "hand-overs measured for each figure")
 	sizes := flags.String("candidates", "2,10,100", "how many candidates, separated by commas")
 	asJSON := flags.Bool("json", false, "print JSON")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
 	}
 	list, err := numbers(*sizes)

@@ -34,7 +34,7 @@ func TestMeasuresAllContests(t *testing.T) {
 
 func TestBadFlagsAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"-n 0", "-candidates 1", "-candidates two", "-unknown"} {
+	for _, args := range []string{"-n 0", "-candidates 1", "-candidates two", "-unknown", "extra"} {
 		if err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard); err == nil {
 			t.Errorf("%s: no error", args)
 		}

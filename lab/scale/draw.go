@@ -41,9 +41,6 @@ var byNodes = []figure{
 
 // draw writes a picture for each figure that there is something of. Goroutines have none: there are none to show.
 func draw(dir string, r results) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	for _, f := range byElections {
 		p := plot{title: f.title, x: "elections", y: f.y}
 		for _, k := range names {

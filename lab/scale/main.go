@@ -62,6 +62,14 @@ func run(ctx context.Context, args []string, out, diag io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for _, d := range []struct{ flag, dir string }{{"svg", o.svg}, {"profile", o.profile}} {
+		if d.dir == "" {
+			continue
+		}
+		if err := os.MkdirAll(d.dir, 0o755); err != nil { // now rather than when all has been measured
+			return fmt.Errorf("-%s: %w", d.flag, err)
+		}
+	}
 	r, err := measureOrRead(ctx, o, diag)
 	if err != nil {
 		return err
@@ -93,7 +101,7 @@ func parse(args []string, diag io.Writer) (o options, err error) {
 	flags.StringVar(&o.svg, "svg", "", "write plots to this directory")
 	flags.StringVar(&o.profile, "profile", "", "write profiles of the heaps that are weighed to this directory")
 	flags.StringVar(&o.from, "from", "", "measure nothing, and print what -json has written to this file")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return o, err
 	}
 	o.kinds = strings.Split(*kinds, ",")

@@ -179,14 +179,16 @@ func TestAnOutageTakesAsLongAsItsBatches(t *testing.T) {
 	}
 }
 
-func TestBadFlagsAreRefused(t *testing.T) {
+func TestBadFlagsAreRefusedBeforeAnythingIsMeasured(t *testing.T) {
 	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // which is the error of whatever starts
 	for _, args := range []string{
 		"-n 0", "-n=", "-n 1,two", "-nodes 1", "-sweep 1", "-sweep-n 0", "-kinds other", "-ttl 1s", "-ttl 2500ms", "-window 1s", "-unknown",
-		"-from /nowhere/at/all",
+		"-from /nowhere/at/all", "-n 1 extra", "-n 1 -svg /dev/null/plots", "-n 1 -profile /dev/null/profiles",
 	} {
-		if err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard); err == nil {
-			t.Errorf("%s: no error", args)
+		if err := run(ctx, strings.Fields(args), io.Discard, io.Discard); err == nil || errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }

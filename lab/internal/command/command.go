@@ -23,3 +23,15 @@ func Main(name string, run func(ctx context.Context, args []string, out, diag io
 		os.Exit(1)
 	}
 }
+
+// Parse reads the flags of a program that takes nothing beside them. An argument that is no flag is an error, since whoever wrote it
+// expects something of it.
+func Parse(flags *flag.FlagSet, args []string) error {
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("flags: %w", err)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return nil
+}

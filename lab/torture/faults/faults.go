@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/singleton-go/singleton/lab/internal/command"
 	"github.com/singleton-go/singleton/lab/torture/sim"
 )
 
@@ -41,13 +42,10 @@ func Run(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags.Uint64Var(&o.Seeds, "seeds", 1000, "simulate up to so many seeds for each fault")
 	flags.IntVar(&o.Parallel, "parallel", runtime.NumCPU(), "build and test with so many threads")
 	flags.StringVar(&o.Only, "only", "", "try only the faults whose names contain this `text`")
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("flags: %w", err)
+	if err := command.Parse(flags, args); err != nil {
+		return err
 	}
-	switch {
-	case flags.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case o.Parallel < 1:
+	if o.Parallel < 1 {
 		return fmt.Errorf("-parallel %d: must be at least 1", o.Parallel)
 	}
 	verdicts, err := tryAll(ctx, o, diag)

@@ -19,6 +19,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/singleton-go/singleton/lab/internal/command"
 	"golang.org/x/sys/unix"
 )
 
@@ -70,11 +71,16 @@ func Run(ctx context.Context, args []string, out, diag io.Writer) error {
 	flags.StringVar(&o.Network, "network", automatic, "how nodes are cut off: by namespaces, which needs root, by proxies, or auto")
 	dir := flags.String("report", "", "write report.html and result.json into this `directory`")
 	asJSON := flags.Bool("json", false, "print JSON")
-	if err := flags.Parse(args); err != nil {
+	if err := command.Parse(flags, args); err != nil {
 		return err
 	}
-	if err := o.validate(flags.Args()); err != nil {
+	if err := o.validate(); err != nil {
 		return err
+	}
+	if *dir != "" {
+		if err := os.MkdirAll(*dir, 0o755); err != nil { // now rather than when all faults have been made
+			return fmt.Errorf("-report: %w", err)
+		}
 	}
 	if o.Network == automatic {
 		o.Network = namespaces
@@ -96,10 +102,8 @@ func Run(ctx context.Context, args []string, out, diag io.Writer) error {
 	return result.publish(out, *dir, *asJSON)
 }
 
-func (o Options) validate(rest []string) error {
+func (o Options) validate() error {
 	switch {
-	case len(rest) > 0:
-		return fmt.Errorf("unexpected argument %q", rest[0])
 	case o.For < time.Second:
 		return fmt.Errorf("-for %v: must be at least 1s", o.For)
 	case o.Nodes < 2 || o.Nodes > 26:

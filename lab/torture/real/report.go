@@ -31,11 +31,8 @@ func (r *Result) publish(out io.Writer, dir string, asJSON bool) error {
 	return nil
 }
 
-// write puts the report into a directory.
+// write puts the report into a directory that is there.
 func (r *Result) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
 	for name, show := range map[string]func(io.Writer) error{"result.json": r.json, "report.html": r.page} {
 		f, err := os.Create(filepath.Join(dir, name))
 		if err != nil {

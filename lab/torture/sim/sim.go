@@ -15,6 +15,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/singleton-go/singleton/lab/internal/command"
 )
 
 // Options say what to do.
@@ -63,12 +65,10 @@ func parse(args []string, diag io.Writer) (Options, error) {
 	flags.IntVar(&o.Parallel, "parallel", runtime.NumCPU(), "processes at a time")
 	flags.Int64Var(&o.Replay, "replay", -1, "run this one `seed` again and again, and say how often it failed")
 	flags.IntVar(&o.Times, "times", 100, "how many times -replay runs it")
-	if err := flags.Parse(args); err != nil {
-		return o, fmt.Errorf("flags: %w", err)
+	if err := command.Parse(flags, args); err != nil {
+		return o, err
 	}
 	switch {
-	case flags.NArg() > 0:
-		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case o.Seeds < 1:
 		return o, errors.New("-seeds 0: must be at least 1")
 	case o.Parallel < 1:
