@@ -36,10 +36,10 @@
 // has no effect. Watches are plain streams of their own: the client library's watcher resumes by itself after it was
 // disconnected, and would do so on a store that went back, without a word.
 //
-// A request that may be repeated is sent again when its answer is overdue, up to three times beside itself. The client balances
-// over its endpoints, so a machine that vanished without closing its connection costs nothing but that wait. A process with one
-// endpoint is back when the system gives its connection up, which takes up to a quarter of an hour unless the client was told to
-// keep it alive.
+// A request that may be repeated is sent twice more beside itself when its answer is overdue, and streams of watches are opened in
+// the same way. The client takes its connections in turn, and of two neighbours only one can be the dead one, so a machine that
+// vanished without closing its connection costs nothing but that wait. A process with one endpoint is back when the system gives
+// its connection up, which takes up to a quarter of an hour unless the client was told to keep it alive.
 //
 // A connection sends a ping for most of what it receives, to find out how large its flow-control window should be. A client with fixed
 // windows sends none, which makes a hand-over among many candidates up to a fifth faster: put

@@ -94,7 +94,7 @@ func (e *Engine) revoke(ctx context.Context, id clientv3.LeaseID) error {
 		return fmt.Errorf("end session %x: %w", id, err)
 	}
 	e.reconnect()
-	resp, err := insist(ctx, func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) {
+	resp, err := insist(ctx, patienceOf(ctx), func(ctx context.Context) (*clientv3.LeaseRevokeResponse, error) {
 		return e.leases.Revoke(ctx, id)
 	})
 	switch {
@@ -116,7 +116,7 @@ func (e *Engine) check(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := e.get(ctx, key, clientv3.WithCountOnly())
+	resp, err := e.get(ctx, patienceOf(ctx), key, clientv3.WithCountOnly())
 	if err != nil {
 		return err
 	}
@@ -127,8 +127,12 @@ func (e *Engine) check(ctx context.Context, key string) error {
 	return nil
 }
 
-func (e *Engine) get(ctx context.Context, key string, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
-	return insist(ctx, func(ctx context.Context) (*clientv3.GetResponse, error) { return e.kv.Get(ctx, key, options...) })
+func (e *Engine) get(
+	ctx context.Context, patience time.Duration, key string, options ...clientv3.OpOption,
+) (*clientv3.GetResponse, error) {
+	return insist(ctx, patience, func(ctx context.Context) (*clientv3.GetResponse, error) {
+		return e.kv.Get(ctx, key, options...)
+	})
 }
 
 // readableKey is a key that check may be called with.

@@ -16,12 +16,12 @@ func (w *watch) limit() time.Duration { return 3 * w.progress }
 // patience is how long to wait for what should have come before asking again.
 func (w *watch) patience() time.Duration { return max(w.progress/8, time.Millisecond) }
 
-// overdue is how long to wait for a stream to open before trying another.
+// overdue is how long to wait for a stream to open, or for a part of the state, before asking again.
 func (w *watch) overdue() time.Duration {
 	if w.progress == 0 {
 		return overdueAfter
 	}
-	return max(w.progress/mostAttempts, time.Millisecond)
+	return max(w.progress/shares, time.Millisecond)
 }
 
 // interval is how old the latest proof may become before this watch reads one by itself. It leaves the rest of the wanted

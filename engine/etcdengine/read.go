@@ -2,6 +2,7 @@ package etcdengine
 
 import (
 	"context"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -24,8 +25,8 @@ func prefixed(prefix string) keyRange {
 }
 
 // read returns all records of a range as they were at one revision, which is at least that of every change committed before
-// the returned proof's instant.
-func (e *Engine) read(ctx context.Context, r keyRange) ([]engine.Change, proof, error) {
+// the returned proof's instant. Each page is asked for again when it takes longer than patience.
+func (e *Engine) read(ctx context.Context, patience time.Duration, r keyRange) ([]engine.Change, proof, error) {
 	asked, err := e.store.ask()
 	if err != nil {
 		return nil, proof{}, err
@@ -33,7 +34,7 @@ func (e *Engine) read(ctx context.Context, r keyRange) ([]engine.Change, proof, 
 	var changes []engine.Change
 	state := proof{asOf: asked.at}
 	for {
-		resp, err := e.get(ctx, r.key, clientv3.WithRange(r.end), clientv3.WithLimit(pageSize), clientv3.WithRev(state.revision))
+		resp, err := e.get(ctx, patience, r.key, clientv3.WithRange(r.end), clientv3.WithLimit(pageSize), clientv3.WithRev(state.revision))
 		if err != nil {
 			return nil, proof{}, err
 		}

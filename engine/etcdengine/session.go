@@ -45,7 +45,7 @@ func (s *session) Renew(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	e.reconnect()
-	resp, err := insist(ctx, s.keepAlive)
+	resp, err := insist(ctx, patienceOf(ctx), s.keepAlive)
 	if err != nil {
 		return failure(ctx, what, err)
 	}
@@ -121,7 +121,7 @@ func (s *session) Replace(ctx context.Context, r engine.Record, value []byte) (e
 
 // Delete deletes the key while it is still the one of that revision.
 func (s *session) Delete(ctx context.Context, r engine.Record) error {
-	_, err := insist(ctx, func(ctx context.Context) (*clientv3.TxnResponse, error) {
+	_, err := insist(ctx, patienceOf(ctx), func(ctx context.Context) (*clientv3.TxnResponse, error) {
 		return s.engine.commit(ctx, whileThere(r, clientv3.OpDelete(r.Key)))
 	})
 	if err != nil {

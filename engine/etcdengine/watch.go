@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -100,7 +101,7 @@ func (w *watch) reset(ctx context.Context, group *sync.WaitGroup) (engine.Update
 	if err := e.store.heard(created.Header); err != nil {
 		return engine.Update{}, err
 	}
-	changes, state, err := e.read(ctx, w.keys)
+	changes, state, err := e.read(ctx, w.overdue(), w.keys)
 	if err != nil {
 		return engine.Update{}, err
 	}
@@ -114,24 +115,33 @@ func (w *watch) reset(ctx context.Context, group *sync.WaitGroup) (engine.Update
 	return update, nil
 }
 
-// start opens the stream, and another one in its place while nothing is heard of it. The last lives as long as ctx.
+// start opens the stream, and others beside it while nothing is heard of it. The first of which something is heard lives as
+// long as ctx.
 func (w *watch) start(ctx context.Context, group *sync.WaitGroup) (created *pb.WatchResponse, err error) {
-	for patience := w.overdue(); ; patience *= 2 {
-		attempt, stop := context.WithCancel(ctx)
-		overdue := time.AfterFunc(patience, stop)
-		created, err = w.startOnce(attempt, group)
-		if overdue.Stop() || ctx.Err() != nil {
-			return created, err
+	var taken atomic.Bool
+	return insist(ctx, w.overdue(), func(attempt context.Context) (*pb.WatchResponse, error) {
+		life, end := context.WithCancel(ctx)
+		keep := context.AfterFunc(attempt, end)
+		s, err := openStream(life, w.engine.watcher, w.keys)
+		if err != nil {
+			end()
+			return nil, err
 		}
-	}
-}
-
-func (w *watch) startOnce(ctx context.Context, group *sync.WaitGroup) (_ *pb.WatchResponse, err error) {
-	if w.stream, err = openStream(ctx, w.engine.watcher, w.keys); err != nil {
-		return nil, err
-	}
-	group.Go(func() { w.stream.receive(ctx) })
-	return w.stream.next()
+		group.Go(func() { s.receive(life) })
+		created, err := s.next()
+		switch {
+		case err != nil:
+			end()
+			return nil, err
+		case !taken.CompareAndSwap(false, true):
+			<-attempt.Done() // the answer is another's
+			return nil, attempt.Err()
+		case !keep():
+			return nil, attempt.Err()
+		}
+		w.stream = s
+		return created, nil
+	})
 }
 
 // follow yields what the stream brings, and marks.
