@@ -74,12 +74,21 @@ func (f *fleet) awaitBegin() uint64 {
 	}
 }
 
-// awaitPending waits until all stand in the queue, behind one leader.
+// awaitPending waits until all stand in the queue, behind one leader, and every process knows that: a store that goes back is the
+// same to whoever has seen nothing of what it loses.
 func (f *fleet) awaitPending(m *etcdtest.Member) {
+	f.t.Helper()
+	f.awaitQueue(open(f.t, m, discovery.Config{Observer: true}))
+	for _, rt := range f.members {
+		f.awaitQueue(rt.Discovery())
+	}
+}
+
+func (f *fleet) awaitQueue(d *discovery.Discovery) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
-	for c, err := range open(f.t, m, discovery.Config{Observer: true}).Observe(ctx) {
+	for c, err := range d.Observe(ctx) {
 		try(f.t, err)
 		if e, _ := c.Election("worker/sync"); len(e.Waiting) == len(f.members)-1 {
 			return
@@ -167,13 +176,23 @@ func TestNobodyLeadsOnAStoreThatWasReplaced(t *testing.T) {
 // parks waits until the term has ended and every process knows that it is on the wrong store, and that nobody led there.
 func (f *fleet) parks() {
 	f.t.Helper()
-	if err := <-f.ended; !errors.Is(err, singleton.ErrLost) {
-		f.t.Errorf("cause %v, want %v", err, singleton.ErrLost)
+	select {
+	case err := <-f.ended:
+		if !errors.Is(err, singleton.ErrLost) {
+			f.t.Errorf("cause %v, want %v", err, singleton.ErrLost)
+		}
+	case <-time.After(patience):
+		f.t.Fatal("the term goes on")
 	}
-	for _, rt := range f.members {
+	end := time.Now().Add(patience)
+	for i, rt := range f.members {
 		for {
-			if _, err := rt.Discovery().Trust(); errors.Is(err, engine.ErrRewound) {
+			left, err := rt.Discovery().Trust()
+			if errors.Is(err, engine.ErrRewound) {
 				break
+			}
+			if time.Now().After(end) {
+				f.t.Fatalf("process %d can lead for %v, %v, want %v", i, left, err, engine.ErrRewound)
 			}
 			time.Sleep(time.Millisecond) // nothing announces it
 		}
