@@ -120,6 +120,9 @@ func (o *Owner) start() (*helper, error) {
 	for id := range o.sessions {
 		o.introduce(id)
 	}
+	if o.stopped && len(o.sessions) == 0 { // Stop came meanwhile, and waits for its end
+		return h, h.Close()
+	}
 	return h, nil
 }
 
