@@ -117,21 +117,19 @@ func (w *watch) reset(ctx context.Context, group *sync.WaitGroup) (engine.Update
 
 // start opens the stream, and others beside it while nothing is heard of it. The first of which something is heard lives as
 // long as ctx.
-func (w *watch) start(ctx context.Context, group *sync.WaitGroup) (created *pb.WatchResponse, err error) {
+func (w *watch) start(ctx context.Context, group *sync.WaitGroup) (*pb.WatchResponse, error) {
 	var taken atomic.Bool
 	return insist(ctx, w.overdue(), func(attempt context.Context) (*pb.WatchResponse, error) {
 		life, end := context.WithCancel(ctx)
 		keep := context.AfterFunc(attempt, end)
 		s, err := openStream(life, w.engine.watcher, w.keys)
 		if err != nil {
-			end()
 			return nil, err
 		}
 		group.Go(func() { s.receive(life) })
 		created, err := s.next()
 		switch {
 		case err != nil:
-			end()
 			return nil, err
 		case !taken.CompareAndSwap(false, true):
 			<-attempt.Done() // the answer is another's

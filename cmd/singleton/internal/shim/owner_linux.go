@@ -121,7 +121,10 @@ func (o *Owner) start() (*helper, error) {
 		o.introduce(id)
 	}
 	if o.stopped && len(o.sessions) == 0 { // Stop came meanwhile, and waits for its end
-		return h, h.Close()
+		if err := h.Close(); err != nil {
+			o.log.Warn("shim could not be told to end", "err", err)
+			h.Kill()
+		}
 	}
 	return h, nil
 }
